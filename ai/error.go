@@ -1,0 +1,43 @@
+package ai
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Error is a failure as a client may see it. It never holds credentials, internal addresses or text of a prompt.
+type Error struct {
+	// Status is the HTTP status.
+	Status int
+	// Type, Code and Param are OpenAI's and Anthropic's own words where they were given, else empty: a dialect derives
+	// its word from Status.
+	Type    string
+	Code    string
+	Param   string
+	Message string
+	// RetryAfter is what the provider asked for; 0: nothing.
+	RetryAfter time.Duration
+	// RequestID is the provider's, for its support.
+	RequestID string
+	// Upstream says that the provider said so, not the gateway.
+	Upstream bool
+}
+
+func (e *Error) Error() string {
+	if e.Param != "" {
+		return fmt.Sprintf("%d %s: %s", e.Status, e.Param, e.Message)
+	}
+	return fmt.Sprintf("%d: %s", e.Status, e.Message)
+}
+
+// Unsupported says which parameters of a client a provider cannot honour.
+type Unsupported struct {
+	Provider Schema
+	// Params are in the client's own words: "logit_bias", "messages[2].content[0].input_audio".
+	Params []string
+}
+
+func (u *Unsupported) Error() string {
+	return fmt.Sprintf("%s cannot honour %s", u.Provider, strings.Join(u.Params, ", "))
+}
