@@ -110,7 +110,10 @@ func ParseKey(key string) (Key, error) {
 	if len(parts) != want {
 		return Key{}, fmt.Errorf("key %q: has %d elements, a %s key has %d", key, len(parts), k.Kind, want)
 	}
-	return k, k.fill(key, parts)
+	if err := k.fill(key, parts); err != nil {
+		return Key{}, err
+	}
+	return k, nil
 }
 
 // elements is the number of elements of a key by its kind, the kind included.
