@@ -20,6 +20,18 @@ func (g *Gaps) Refuse(param string) { g.refused = add(g.refused, g.word(param)) 
 // on without it, and Dropped names it.
 func (g *Gaps) Leave(param string) { g.left = add(g.left, g.word(param)) }
 
+// Extras notes the fields that nobody here knows. Those that only name or cache the request are hints.
+func (g *Gaps) Extras(extra []Field) {
+	for _, f := range extra {
+		switch f.Name {
+		case "prompt_cache_key", "prompt_cache_retention", "safety_identifier":
+			g.Leave(f.Name)
+		default:
+			g.Refuse(f.Name)
+		}
+	}
+}
+
 // RefusePart notes a part of a message that cannot be sent.
 func (g *Gaps) RefusePart(c *Chat, message, part int) {
 	g.refused = add(g.refused, g.path(c, message, part))
