@@ -87,6 +87,9 @@ type Request struct {
 	N int
 	// User is the end user that the client names (OpenAI: user, safety_identifier; Anthropic: metadata.user_id).
 	User string
+	// Beta lists the features that an Anthropic client switches on by its anthropic-beta header. The front end fills it
+	// in, since Peek sees the body alone; it goes to providers of the same schema.
+	Beta string
 
 	chat  *Chat
 	embed *EmbedRequest
