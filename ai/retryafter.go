@@ -1,7 +1,6 @@
 package ai
 
 import (
-	"net/http"
 	"strconv"
 	"time"
 )
@@ -22,8 +21,10 @@ func RetryAfter(header func(name string) string, now time.Time) time.Duration {
 	if s, err := strconv.ParseFloat(v, 64); err == nil {
 		return ClampRetryAfter(s)
 	}
-	if t, err := http.ParseTime(v); err == nil {
-		return ClampRetryAfter(t.Sub(now).Seconds())
+	for _, form := range [...]string{"Mon, 02 Jan 2006 15:04:05 GMT", time.RFC850, time.ANSIC} {
+		if t, err := time.Parse(form, v); err == nil {
+			return ClampRetryAfter(t.Sub(now).Seconds())
+		}
 	}
 	return 0
 }
