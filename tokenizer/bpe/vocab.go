@@ -1,0 +1,123 @@
+package bpe
+
+// A vocab is the tables of one vocabulary. A token's id is its rank: the lower of two possible merges goes first.
+// It is read-only once loaded.
+type vocab struct {
+	tokens []token
+	slots  []slot // double array: child c of a node with base b is slots[b^c], the root's base is 0
+	pairs  pairs
+}
+
+type token struct {
+	left, right uint32 // the tokens that merge into it; itself if it is a byte
+	prefix      uint32 // longest token that is a proper prefix of it; none if it is a byte
+	len         uint32 // bytes
+}
+
+const none = 1<<32 - 1
+
+// A slot is a node of the trie of all tokens.
+type slot struct {
+	node  uint32 // base<<9 | occupied | label; a base of 0 marks a leaf
+	token uint32 // id+1 of the token that ends here, or 0
+}
+
+const (
+	occupied  = 1 << 8
+	labelBits = 9
+)
+
+// step returns the child c of the node with that base. A leaf that it returns has base 0.
+func (v *vocab) step(base uint32, c byte) (next, token uint32, ok bool) {
+	s := v.slots[base^uint32(c)]
+	return s.node >> labelBits, s.token, s.node&(1<<labelBits-1) == occupied|uint32(c)
+}
+
+// longest returns the longest token that t begins with. Every byte is a token.
+func (v *vocab) longest(t []byte) uint32 {
+	var base, found uint32
+	for _, c := range t {
+		next, tok, ok := v.step(base, c)
+		if !ok {
+			break
+		}
+		if tok != 0 {
+			found = tok
+		}
+		if base = next; base == 0 {
+			break
+		}
+	}
+	return found - 1
+}
+
+// whole says whether p is one token.
+func (v *vocab) whole(p []byte) bool {
+	id := v.longest(p)
+	return int(v.tokens[id].len) == len(p)
+}
+
+// compatible says whether a text made of the tokens a and b is encoded as a, b. A sequence of tokens is the encoding of
+// its text if and only if this holds for each two neighbours: it undoes the merges on both sides of the border, latest
+// first, and looks whether a merge across the border would have come before.
+func (v *vocab) compatible(a, b uint32) bool {
+	limit := uint32(none)
+	for {
+		if m, ok := v.pairs.find(a, b); ok && m < limit {
+			return false
+		}
+		switch ta, tb := &v.tokens[a], &v.tokens[b]; {
+		case a > b && ta.left != a:
+			limit, a = a, ta.right
+		case tb.left != b:
+			limit, b = b+1, tb.left
+		case ta.left != a:
+			limit, a = a, ta.right
+		default:
+			return true
+		}
+	}
+}
+
+// pairs is an open-addressed table from two tokens to the token that they merge into. An entry is left<<36 | right<<18 |
+// merged; no pair merges into a byte, so no entry is 0.
+type pairs struct {
+	entries []uint64
+	shift   uint8
+}
+
+const tokenBits = 18
+
+func (p *pairs) home(key uint64) uint64 { return key * 0x9E3779B97F4A7C15 >> p.shift }
+
+func (p *pairs) find(a, b uint32) (merged uint32, ok bool) {
+	key := uint64(a)<<tokenBits | uint64(b)
+	mask := uint64(len(p.entries) - 1)
+	for i := p.home(key); ; i++ {
+		e := p.entries[i&mask]
+		if e>>tokenBits == key {
+			return uint32(e & (1<<tokenBits - 1)), e != 0
+		}
+		if e == 0 {
+			return 0, false
+		}
+	}
+}
+
+func (p *pairs) add(a, b, merged uint32) {
+	key := uint64(a)<<tokenBits | uint64(b)
+	mask := uint64(len(p.entries) - 1)
+	i := p.home(key)
+	for p.entries[i&mask] != 0 {
+		i++
+	}
+	p.entries[i&mask] = key<<tokenBits | uint64(merged)
+}
+
+func newPairs(n int) pairs {
+	shift := uint8(63)
+	for 1<<(64-shift) < 2*n {
+		shift--
+	}
+	return pairs{entries: make([]uint64, 1<<(64-shift)), shift: shift}
+}
