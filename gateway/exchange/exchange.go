@@ -1,0 +1,220 @@
+// Package exchange holds one request and its response, the only message type that filters and handlers see.
+//
+// HTTP/1.1 and HTTP/2 front ends fill the same Exchange; which of them a client used is not visible in it, save for what
+// the protocol itself says (Proto). The package knows no listener, table or upstream.
+package exchange
+
+import (
+	"context"
+	"crypto/tls"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/nantian-gw/nantian/ai"
+)
+
+// Handler ends a rule: it forwards, redirects, answers. It fills Resp and RespBody and never writes to the client. It is
+// shared by all requests and safe for concurrent use.
+type Handler interface{ Serve(x *Exchange) }
+
+// HandlerFunc is a function as a Handler.
+type HandlerFunc func(x *Exchange)
+
+// Serve calls f.
+func (f HandlerFunc) Serve(x *Exchange) { f(x) }
+
+// RouteInfo names what matched, for logs, metrics and traces. It is immutable.
+type RouteInfo struct {
+	// Gateway and Listener: "<ns>/<name>" and the listener's name.
+	Gateway, Listener string
+	// Kind is HTTPRoute or GRPCRoute; Route is "<ns>/<name>".
+	Kind, Route string
+	// Rule is the rule's own name, or its index in decimal.
+	Rule string
+}
+
+// Exchange is one request and its response. It belongs to the goroutine that serves the request and is pooled: nothing
+// may keep it, or bytes of it, after the front end has finished with it.
+type Exchange struct {
+	// Req is the request head as the client sent it, after the filters that ran. Method, host and header fields are
+	// read from it; the path is in Path and Query.
+	Req fasthttp.RequestHeader
+	// Resp is the response head. Status, header fields.
+	Resp fasthttp.ResponseHeader
+
+	// Path is the normalised path (see package path rules in server): what is matched, rewritten, logged and forwarded.
+	Path []byte
+	// Query is the raw query without "?". HasQuery tells "/a?" from "/a".
+	Query    []byte
+	HasQuery bool
+	// MatchedPrefix is the number of bytes of Path that the rule's prefix match found, for prefix rewrites.
+	MatchedPrefix int
+
+	ReqBody, RespBody       Body
+	ReqTrailer, RespTrailer Trailer
+
+	// Proto is 1 or 2, Minor is the minor version of HTTP/1.
+	Proto, Minor int
+	// Scheme is http or https, from the listener.
+	Scheme string
+	// Client is the peer of the connection (or of the PROXY protocol); Local is the address that it reached.
+	Client, Local netip.AddrPort
+	TLS           *tls.ConnectionState
+
+	// Route is nil until a rule matched.
+	Route *RouteInfo
+	// Backend names what the request was forwarded to ("<ns>/<service>:<port>", "<ns>/<provider>"), for logs and metrics.
+	Backend string
+
+	// Upgrade is set by the forward handler after a 101: the front end sends the head and then joins the two connections.
+	Upgrade Tunnel
+	// Interim, set by the front end, sends a 1xx response (103 Early Hints) at once. nil: not possible.
+	Interim func(h *fasthttp.ResponseHeader)
+
+	Start    time.Time
+	Deadline time.Time // of the whole request; zero: none
+
+	// LLM is set for model calls alone.
+	LLM *ai.Exchange
+	// Model is what the access log and the metrics say of a model call.
+	Model ModelInfo
+
+	// Note is a short reason for the log, in the gateway's own words: why a request failed. Never text of the client.
+	Note string
+
+	// scratch holds a body that had to be read whole; see ReadBody.
+	scratch []byte
+
+	// watch arms the detection of a client that leaves; see Context.
+	watch  Watch
+	mu     sync.Mutex
+	ctx    context.Context
+	cancel context.CancelFunc
+	unarm  func()
+}
+
+// ModelInfo is what is recorded of a model call beyond ai.Exchange.
+type ModelInfo struct {
+	Provider  string // "<ns>/<name>" of the AIProvider that answered
+	Model     string // the provider's name of the model
+	Requested string // what the client asked for
+	Attempts  int
+	// FirstToken is the time from the arrival of the request to the first event with content; 0: none came.
+	FirstToken time.Duration
+	Streamed   bool
+	// Aborted: the client left before the end.
+	Aborted bool
+}
+
+// Watch arms the detection of a client that leaves: gone is called at most once, from another goroutine, when it does.
+// The returned function ends the detection; after it has returned gone is not running and will not be called.
+type Watch func(gone func()) (unarm func())
+
+var pool = sync.Pool{New: func() any { return new(Exchange) }}
+
+// Acquire takes an empty Exchange from the pool. base is the parent of Context (for HTTP/2 the request's own, which ends
+// when the client leaves); watch may be nil.
+func Acquire(base context.Context, watch Watch) *Exchange {
+	x := pool.Get().(*Exchange)
+	x.ctx, x.watch = base, watch
+	return x
+}
+
+// Release ends Context, and gives x back to the pool. Bodies must have been closed.
+func Release(x *Exchange) {
+	x.endContext()
+	x.Req.Reset()
+	x.Resp.Reset()
+	scratch := x.scratch
+	if cap(scratch) > maxPooledScratch {
+		scratch = nil
+	}
+	path, query := x.Path[:0], x.Query[:0]
+	x.clear()
+	x.scratch, x.Path, x.Query = scratch[:0], path, query
+	pool.Put(x)
+}
+
+// Bodies larger than this are not kept in the pool.
+const maxPooledScratch = 64 << 10
+
+func (x *Exchange) clear() {
+	x.HasQuery, x.MatchedPrefix = false, 0
+	x.ReqBody, x.RespBody = Body{}, Body{}
+	x.ReqTrailer, x.RespTrailer = x.ReqTrailer[:0], x.RespTrailer[:0]
+	x.Proto, x.Minor, x.Scheme = 0, 0, ""
+	x.Client, x.Local, x.TLS = netip.AddrPort{}, netip.AddrPort{}, nil
+	x.Route, x.Backend, x.Upgrade, x.Interim = nil, "", nil, nil
+	x.Start, x.Deadline = time.Time{}, time.Time{}
+	x.LLM, x.Model, x.Note = nil, ModelInfo{}, ""
+	x.watch, x.ctx, x.cancel, x.unarm = nil, nil, nil, nil
+}
+
+// Context ends when the client leaves or the exchange is released. The first call arms the watch on the client's
+// connection, which costs a system call: what is expected to end within a few milliseconds does without.
+func (x *Exchange) Context() context.Context {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.cancel == nil {
+		x.ctx, x.cancel = context.WithCancel(x.ctx)
+		if x.watch != nil {
+			x.unarm = x.watch(x.cancel)
+		}
+	}
+	return x.ctx
+}
+
+// Gone says whether the client is known to have left.
+func (x *Exchange) Gone() bool { return x.ctx.Err() != nil }
+
+// Unwatch ends the watch, so that the front end may use the connection's read side again. Context stays alive.
+func (x *Exchange) Unwatch() {
+	if x.unarm != nil {
+		x.unarm()
+		x.unarm = nil
+	}
+}
+
+func (x *Exchange) endContext() {
+	x.Unwatch()
+	if x.cancel != nil {
+		x.cancel()
+	}
+}
+
+// Reply answers with a short text, in place of what the response held so far.
+func (x *Exchange) Reply(status int, text string) {
+	x.ReplyBytes(status, "text/plain; charset=utf-8", append([]byte(text), '\n'))
+}
+
+// ReplyBytes answers with body, which must stay unchanged until the exchange is released.
+func (x *Exchange) ReplyBytes(status int, contentType string, body []byte) {
+	x.RespBody.Close()
+	x.Resp.Reset()
+	x.Resp.SetNoDefaultContentType(true)
+	x.Resp.SetStatusCode(status)
+	if contentType != "" {
+		x.Resp.SetContentType(contentType)
+	}
+	x.RespTrailer = x.RespTrailer[:0]
+	x.RespBody = BytesBody(body)
+}
+
+// Tunnel is the upstream side of an upgraded connection.
+type Tunnel interface {
+	// Join copies both ways between client and upstream until both have ended, and closes the upstream.
+	Join(client Duplex)
+}
+
+// Duplex is the client's side of an upgraded connection. Reads yield first what the front end had read ahead.
+type Duplex interface {
+	Read(p []byte) (int, error)
+	Write(p []byte) (int, error)
+	CloseWrite() error
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+	Close() error
+}

@@ -1,0 +1,273 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/h1"
+)
+
+// h2Transport speaks HTTP/2 through net/http: with TLS by ALPN, without by prior knowledge.
+type h2Transport struct {
+	cfg *Config
+	rt  *http.Transport
+}
+
+var _ Transport = (*h2Transport)(nil)
+
+func newH2(cfg *Config) *h2Transport {
+	dialer := newDialer(cfg)
+	rt := &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    cfg.ConnectTimeout,
+		IdleConnTimeout:        idleTimeout,
+		MaxIdleConnsPerHost:    maxIdle,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: int64(cfg.MaxResponseHead),
+		Protocols:              new(http.Protocols),
+		HTTP2: &http.HTTP2Config{
+			// A dead connection is noticed though nothing is read from it.
+			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second,
+		},
+	}
+	if cfg.TLS != nil {
+		rt.TLSClientConfig = cfg.TLS.Clone()
+		rt.Protocols.SetHTTP1(true)
+		rt.Protocols.SetHTTP2(true)
+	} else {
+		rt.Protocols.SetUnencryptedHTTP2(true)
+	}
+	return &h2Transport{cfg: cfg, rt: rt}
+}
+
+// Close implements Transport.
+func (t *h2Transport) Close() { t.rt.CloseIdleConnections() }
+
+// RoundTrip implements Transport.
+func (t *h2Transport) RoundTrip(x Canceler, e *Endpoint, call *Call) error {
+	ctx, cancel := context.WithCancelCause(x.Context())
+	s := &h2Stream{cancel: cancel, idle: call.IdleTimeout, limit: call.Deadline, trailer: call.RespTrailer}
+	req := t.request(withInterim(ctx, call), e, call, s)
+	timer := startTimer(headWait(call), func() { cancel(os.ErrDeadlineExceeded) })
+	resp, err := t.rt.RoundTrip(req)
+	timer.Stop()
+	if err != nil {
+		s.Close()
+		return t.fail(x, ctx, err)
+	}
+	s.resp = resp
+	copyHead(call.Resp, resp)
+	if noBody(call.Method, resp.StatusCode) || resp.ContentLength == 0 && len(resp.Trailer) == 0 && resp.Body == http.NoBody {
+		s.readTrailer()
+		s.Close()
+		return nil
+	}
+	call.RespBody = exchange.StreamBody(s, resp.ContentLength)
+	return nil
+}
+
+// headWait is the time until the response head must be there; 0: no limit.
+func headWait(call *Call) time.Duration {
+	wait := call.HeaderTimeout
+	if !call.Deadline.IsZero() {
+		if left := max(1, time.Until(call.Deadline)); wait == 0 || left < wait {
+			wait = left
+		}
+	}
+	return wait
+}
+
+type stopper interface{ Stop() bool }
+type noTimer struct{}
+
+func (noTimer) Stop() bool { return true }
+
+func startTimer(d time.Duration, f func()) stopper {
+	if d == 0 {
+		return noTimer{}
+	}
+	return time.AfterFunc(d, f)
+}
+
+func withInterim(ctx context.Context, call *Call) context.Context {
+	if call.Interim == nil {
+		return ctx
+	}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+			var h fasthttp.ResponseHeader
+			h.SetStatusCode(code)
+			for name, values := range header {
+				for _, v := range values {
+					h.Add(name, v)
+				}
+			}
+			if code != 100 {
+				call.Interim(&h)
+			}
+			return nil
+		},
+	})
+}
+
+func (t *h2Transport) fail(x Canceler, ctx context.Context, err error) error {
+	reason := ReasonReset
+	var op *net.OpError
+	var ue *Error
+	switch {
+	case errors.As(err, &ue):
+		return ue
+	case x.Context().Err() != nil:
+		reason = ReasonClient
+	case errors.Is(context.Cause(ctx), os.ErrDeadlineExceeded):
+		reason = ReasonTimeout
+	case errors.As(err, &op) && op.Op == "dial", isTLSFailure(err):
+		reason = ReasonConnect
+	}
+	return &Error{Reason: reason, Sent: reason != ReasonConnect, Err: err}
+}
+
+func isTLSFailure(err error) bool {
+	var cert *tls.CertificateVerificationError
+	var rec tls.RecordHeaderError
+	return errors.As(err, &cert) || errors.As(err, &rec)
+}
+
+func (t *h2Transport) request(ctx context.Context, e *Endpoint, call *Call, s *h2Stream) *http.Request {
+	scheme := "http"
+	if t.cfg.TLS != nil {
+		scheme = "https"
+	}
+	req := &http.Request{
+		Method: string(call.Method), URL: requestURL(scheme, e.Addr, call), Host: string(call.Host),
+		Proto: "HTTP/2.0", ProtoMajor: 2, Header: http.Header{},
+	}
+	for name, value := range call.Header.All() {
+		if !h1.HopByHop(name) && string(name) != "Host" {
+			req.Header[string(name)] = append(req.Header[string(name)], string(value))
+		}
+	}
+	if _, ok := req.Header["User-Agent"]; !ok {
+		req.Header["User-Agent"] = nil // net/http would send its own
+	}
+	if call.TE {
+		req.Header["Te"] = []string{"trailers"}
+	}
+	t.setBody(req, call, s)
+	return req.WithContext(ctx)
+}
+
+func (t *h2Transport) setBody(req *http.Request, call *Call, s *h2Stream) {
+	switch {
+	case call.Body.Stream != nil:
+		s.upload = &sharedBody{s: call.Body.Stream}
+		req.Body, req.ContentLength = s.upload, call.Body.Length
+	case len(call.Body.Bytes) > 0:
+		s.upload = &sharedBody{s: &bytesStream{b: call.Body.Bytes}}
+		req.Body, req.ContentLength = s.upload, int64(len(call.Body.Bytes))
+	}
+	for _, f := range call.Trailer {
+		if req.Trailer == nil {
+			req.Trailer = http.Header{}
+		}
+		req.Trailer.Add(f.Name, f.Value)
+	}
+}
+
+// requestURL keeps the path as it is: what was matched is what is sent.
+func requestURL(scheme, addr string, call *Call) *url.URL {
+	u := &url.URL{Scheme: scheme, Host: addr, RawQuery: string(call.Query), ForceQuery: call.HasQuery && len(call.Query) == 0}
+	path := string(call.Path)
+	if !strings.HasPrefix(path, "//") {
+		u.Opaque = path
+		return u
+	}
+	u.Path, u.RawPath = path, path
+	if p, err := url.PathUnescape(path); err == nil {
+		u.Path = p
+	}
+	return u
+}
+
+func copyHead(h *fasthttp.ResponseHeader, resp *http.Response) {
+	h.SetNoDefaultContentType(true)
+	h.SetStatusCode(resp.StatusCode)
+	for name, values := range resp.Header {
+		if h1.HopByHop([]byte(name)) {
+			continue
+		}
+		for _, v := range values {
+			h.Add(name, v)
+		}
+	}
+	if resp.ContentLength >= 0 {
+		h.SetContentLength(int(resp.ContentLength))
+	}
+}
+
+// sharedBody is a request body that net/http reads in a goroutine of its own. Close ends a read in progress and waits for
+// it: afterwards the stream belongs to its exchange alone again.
+type sharedBody struct {
+	mu     sync.Mutex
+	s      exchange.Stream
+	rest   []byte
+	closed bool
+}
+
+func (b *sharedBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return 0, exchange.ErrClosed
+	}
+	if len(b.rest) == 0 {
+		var err error
+		if b.rest, err = b.s.Next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// Close is called by net/http, which may still be reading: it must not wait here.
+func (b *sharedBody) Close() error { return nil }
+
+func (b *sharedBody) stop() {
+	if i, ok := b.s.(exchange.Interrupter); ok && !b.mu.TryLock() {
+		i.Interrupt()
+		b.mu.Lock()
+	} else if !ok {
+		b.mu.Lock()
+	}
+	b.closed = true
+	b.mu.Unlock()
+}
+
+type bytesStream struct{ b []byte }
+
+func (s *bytesStream) Next() ([]byte, error) {
+	if s.b == nil {
+		return nil, io.EOF
+	}
+	b := s.b
+	s.b = nil
+	return b, nil
+}
+
+func (s *bytesStream) Close() error { return nil }

@@ -1,0 +1,205 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nantian-gw/nantian/gateway/exchange"
+)
+
+// h2Stream is the body of a response over HTTP/2. A read of net/http's cannot be interrupted and resumed, so a goroutine
+// reads ahead by one piece once a deadline is wanted; without deadlines there is none.
+type h2Stream struct {
+	resp    *http.Response
+	cancel  context.CancelCauseFunc
+	upload  *sharedBody
+	trailer *exchange.Trailer
+	idle    time.Duration
+	limit   time.Time
+	user    time.Time
+
+	buf    *[]byte
+	pump   *h2Pump
+	err    error
+	closed bool
+}
+
+var (
+	_ exchange.Stream    = (*h2Stream)(nil)
+	_ exchange.Deadliner = (*h2Stream)(nil)
+)
+
+var pieces = sync.Pool{New: func() any { b := make([]byte, 16<<10); return &b }}
+
+// h2Pump hands pieces over: the reader takes a buffer from free, fills it and offers it in full.
+type h2Pump struct {
+	free, full chan h2Piece
+}
+
+type h2Piece struct {
+	b   *[]byte
+	n   int
+	err error
+}
+
+// SetDeadline implements exchange.Deadliner.
+func (s *h2Stream) SetDeadline(t time.Time) { s.user = t }
+
+// Next implements exchange.Stream.
+func (s *h2Stream) Next() ([]byte, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	if s.pump == nil && s.user.IsZero() && s.idle == 0 && s.limit.IsZero() {
+		return s.direct()
+	}
+	return s.pumped()
+}
+
+func (s *h2Stream) direct() ([]byte, error) {
+	if s.buf == nil {
+		s.buf = pieces.Get().(*[]byte)
+	}
+	for {
+		n, err := s.resp.Body.Read(*s.buf)
+		if n > 0 {
+			return (*s.buf)[:n], nil
+		}
+		if err != nil {
+			return nil, s.end(err)
+		}
+	}
+}
+
+func (s *h2Stream) pumped() ([]byte, error) {
+	if s.pump == nil {
+		s.startPump()
+	} else if s.buf != nil {
+		s.pump.free <- h2Piece{b: s.buf}
+		s.buf = nil
+	}
+	limit := s.limit
+	if s.idle > 0 {
+		limit = earlier(time.Now().Add(s.idle), limit)
+	}
+	final := s.user.IsZero() || !limit.IsZero() && limit.Before(s.user)
+	timer := time.NewTimer(untilOrForever(earlier(s.user, limit)))
+	defer timer.Stop()
+	select {
+	case p := <-s.pump.full:
+		if p.err != nil {
+			return nil, s.end(p.err)
+		}
+		s.buf = p.b
+		return (*p.b)[:p.n], nil
+	case <-timer.C:
+		if !final {
+			return nil, os.ErrDeadlineExceeded
+		}
+		return nil, s.end(os.ErrDeadlineExceeded)
+	}
+}
+
+func untilOrForever(t time.Time) time.Duration {
+	if t.IsZero() {
+		return 1<<63 - 1
+	}
+	return time.Until(t)
+}
+
+func (s *h2Stream) startPump() {
+	p := &h2Pump{free: make(chan h2Piece, 1), full: make(chan h2Piece, 1)}
+	if s.buf == nil {
+		s.buf = pieces.Get().(*[]byte)
+	}
+	p.free <- h2Piece{b: s.buf}
+	s.buf, s.pump = nil, p
+	go p.run(s.resp.Body)
+}
+
+// run ends when the body does, or when free is closed.
+func (p *h2Pump) run(body io.Reader) {
+	for f := range p.free {
+		n, err := 0, error(nil)
+		for n == 0 && err == nil {
+			n, err = body.Read(*f.b)
+		}
+		if n > 0 {
+			err = nil
+		}
+		p.full <- h2Piece{b: f.b, n: n, err: err}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// end remembers how the body ended. io.EOF is the clean end.
+func (s *h2Stream) end(err error) error {
+	if err == io.EOF {
+		s.readTrailer()
+		s.err = io.EOF
+	} else {
+		s.err = &Error{Reason: s.reason(err), Sent: true, Err: err}
+	}
+	s.shut()
+	return s.err
+}
+
+func (s *h2Stream) reason(err error) Reason {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return ReasonTimeout
+	case errors.Is(err, context.Canceled):
+		return ReasonClient
+	}
+	return ReasonReset
+}
+
+func (s *h2Stream) readTrailer() {
+	if s.trailer == nil || s.resp == nil {
+		return
+	}
+	for name, values := range s.resp.Trailer {
+		for _, v := range values {
+			*s.trailer = append(*s.trailer, exchange.Field{Name: strings.ToLower(name), Value: v})
+		}
+	}
+}
+
+// Close implements exchange.Stream.
+func (s *h2Stream) Close() error {
+	if s.err == nil {
+		s.err = exchange.ErrClosed
+	}
+	s.shut()
+	return nil
+}
+
+// shut ends the exchange on the wire and waits until nothing of it reads the client's body any more.
+func (s *h2Stream) shut() {
+	if s.closed {
+		return
+	}
+	s.closed = true
+	if s.resp != nil {
+		s.resp.Body.Close()
+	}
+	s.cancel(exchange.ErrClosed)
+	if s.upload != nil {
+		s.upload.stop()
+	}
+	if s.pump != nil {
+		close(s.pump.free)
+	}
+	if s.buf != nil {
+		pieces.Put(s.buf)
+		s.buf = nil
+	}
+}

@@ -1,0 +1,89 @@
+package upstream
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/nantian-gw/nantian/gateway/exchange"
+)
+
+// respStream is the body of a response over HTTP/1.1. It lets go of its connection at the end, so that whoever still
+// holds it cannot touch the next call's.
+type respStream struct {
+	c    *h1Conn
+	err  error
+	user time.Time // set through SetDeadline
+}
+
+var (
+	_ exchange.Stream    = (*respStream)(nil)
+	_ exchange.Deadliner = (*respStream)(nil)
+)
+
+// Next implements exchange.Stream.
+func (s *respStream) Next() ([]byte, error) {
+	c := s.c
+	if c == nil {
+		return nil, s.err
+	}
+	final := false
+	if !c.body.Buffered() {
+		final = s.prepare(c)
+	}
+	p, err := c.body.Next()
+	switch {
+	case err == nil:
+		return p, nil
+	case err == io.EOF:
+		s.err = io.EOF
+	case isTimeout(err) && !final && !c.clientGone():
+		return nil, os.ErrDeadlineExceeded
+	default:
+		s.err = s.broken(c, err)
+	}
+	return nil, s.err
+}
+
+// prepare sets the deadline of a wait, and the watch on the client. final says that its end is the end of the call.
+func (s *respStream) prepare(c *h1Conn) (final bool) {
+	if c.ctx == nil {
+		c.arm(time.Time{})
+	}
+	limit := c.call.Deadline
+	if c.call.IdleTimeout > 0 {
+		limit = earlier(time.Now().Add(c.call.IdleTimeout), limit)
+	}
+	c.net.SetReadDeadline(earlier(s.user, limit))
+	if c.clientGone() { // the past that the watch has set must not be lost
+		c.net.SetReadDeadline(past)
+	}
+	return s.user.IsZero() || !limit.IsZero() && limit.Before(s.user)
+}
+
+func (s *respStream) broken(c *h1Conn, err error) error {
+	reason := ReasonReset
+	switch {
+	case c.clientGone():
+		reason = ReasonClient
+	case isTimeout(err):
+		reason = ReasonTimeout
+	}
+	c.body.Close()
+	return &Error{Reason: reason, Sent: true, Err: err}
+}
+
+// Buffered says whether Next will return without a wait.
+func (s *respStream) Buffered() bool { return s.c == nil || s.c.body.Buffered() }
+
+// SetDeadline implements exchange.Deadliner. It takes effect at the next call of Next.
+func (s *respStream) SetDeadline(t time.Time) { s.user = t }
+
+// Close implements exchange.Stream.
+func (s *respStream) Close() error {
+	if s.c != nil {
+		s.err = exchange.ErrClosed
+		s.c.body.Close()
+	}
+	return nil
+}
