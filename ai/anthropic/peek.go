@@ -1,0 +1,124 @@
+package anthropic
+
+import (
+	"bytes"
+
+	"github.com/nantian-gw/nantian/ai"
+	"github.com/nantian-gw/nantian/ai/jsonscan"
+)
+
+// Peek reads what routing needs. Clients of Anthropic always see usage in their streams.
+func (Dialect) Peek(op ai.Op, body []byte, r *ai.Request) error {
+	if err := jsonscan.Valid(body); err != nil {
+		return bad("", err.Error())
+	}
+	if body = jsonscan.Trim(body); jsonscan.Kind(body) != jsonscan.Object {
+		return bad("", "the body must be a JSON object")
+	}
+	r.WantsUsage = true
+	limited := op != ai.OpChat
+	for k, v := range jsonscan.Fields(body) {
+		var err error
+		switch string(k) {
+		case "model":
+			r.Model, err = needText(v)
+		case "max_tokens":
+			limited = true
+			r.MaxOutput, err = count(v)
+		case "stream":
+			r.Stream, err = flag(v)
+		case "metadata":
+			r.User, err = peekUser(v)
+		}
+		if err != nil {
+			return under(err, string(k))
+		}
+	}
+	switch {
+	case r.Model == "":
+		return bad("model", "this field is required")
+	case !limited:
+		return bad("max_tokens", "this field is required")
+	}
+	return nil
+}
+
+func peekUser(metadata []byte) (string, error) {
+	id := jsonscan.Get(metadata, "user_id")
+	if id == nil || jsonscan.IsNull(id) {
+		return "", nil
+	}
+	s, err := text(id)
+	return s, under(err, "user_id")
+}
+
+// bad is the error for a parameter that is not what it should be.
+func bad(param, msg string) error {
+	return &ai.Error{Status: 400, Type: invalidRequest, Param: param, Message: msg}
+}
+
+// expected is bad for a value of the wrong type.
+func expected(what string, got []byte) error {
+	return bad("", "expected "+what+", got "+jsonscan.Kind(got).String())
+}
+
+// under says in which member the parameter of err lies. It must be given errors of bad and expected alone, or nil.
+func under(err error, name string) error {
+	e, ok := err.(*ai.Error) //nolint:errorlint // these errors are never wrapped
+	if !ok {
+		return err
+	}
+	switch {
+	case e.Param == "":
+		e.Param = name
+	case e.Param[0] == '[':
+		e.Param = name + e.Param
+	default:
+		e.Param = name + "." + e.Param
+	}
+	return e
+}
+
+func text(v []byte) (string, error) {
+	if jsonscan.Kind(v) != jsonscan.String {
+		return "", expected("a string", v)
+	}
+	return jsonscan.Text(v), nil
+}
+
+// needText is text that must not be empty.
+func needText(v []byte) (string, error) {
+	s, err := text(v)
+	if err == nil && s == "" {
+		err = bad("", "must not be empty")
+	}
+	return s, err
+}
+
+// count reads a whole number that is not negative.
+func count(v []byte) (int, error) {
+	n, ok := jsonscan.Int(v)
+	if !ok || n < 0 || n > maxCount {
+		return 0, bad("", "expected a whole number that is not negative, got "+string(clip(v)))
+	}
+	return int(n), nil
+}
+
+// maxCount bounds counts of tokens, so that sums of them cannot overflow.
+const maxCount = 1 << 40
+
+func flag(v []byte) (bool, error) {
+	b, ok := jsonscan.ParseBool(v)
+	if !ok && !jsonscan.IsNull(v) {
+		return false, expected("true or false", v)
+	}
+	return b, nil
+}
+
+// clip keeps numbers in error messages short and leaves out everything else.
+func clip(v []byte) []byte {
+	if jsonscan.Kind(v) != jsonscan.Number {
+		return []byte(jsonscan.Kind(v).String())
+	}
+	return bytes.Clone(v[:min(len(v), 20)])
+}
