@@ -113,12 +113,16 @@ func find(obj []byte, key string) member {
 		if m.next < 0 {
 			return noMember
 		}
-		if raw := obj[m.key:m.keyEnd]; string(raw[1:len(raw)-1]) == key || string(keyOf(raw)) == key {
+		if isKey(obj[m.key:m.keyEnd], key) {
 			return m
 		}
 		i = m.next
 	}
 	return noMember
+}
+
+func isKey(raw []byte, key string) bool {
+	return string(raw[1:len(raw)-1]) == key || string(keyOf(raw)) == key
 }
 
 // nextMember reads the member at i.

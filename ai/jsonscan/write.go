@@ -120,30 +120,66 @@ func floatFormat(f float64) byte {
 // AppendBool appends true or false.
 func AppendBool(dst []byte, v bool) []byte { return strconv.AppendBool(dst, v) }
 
+// Edit is a new value for a top-level member.
+type Edit struct {
+	Key   string
+	Value []byte
+}
+
 // AppendReplaced appends obj with the value of a top-level member replaced, or the member added at the end; every other byte
 // stays as it was. What is no object is appended unchanged.
 func AppendReplaced(dst, obj []byte, key string, value []byte) []byte {
-	if m := find(obj, key); m.next >= 0 {
-		dst = append(dst, obj[:m.value]...)
-		dst = append(dst, value...)
-		return append(dst, obj[m.end:]...)
+	edits := [1]Edit{{key, value}}
+	return AppendEdited(dst, obj, edits[:])
+}
+
+// AppendEdited is AppendReplaced for up to 64 members with different keys, in one scan.
+func AppendEdited(dst, obj []byte, edits []Edit) []byte {
+	done, all, copied := uint64(0), uint64(1)<<len(edits)-1, 0
+	for i := open(obj, '{'); i >= 0 && done != all; {
+		m := nextMember(obj, i)
+		if m.next < 0 {
+			break
+		}
+		for n := range edits {
+			if isKey(obj[m.key:m.keyEnd], edits[n].Key) {
+				dst = append(append(dst, obj[copied:m.value]...), edits[n].Value...)
+				copied = m.end
+				done |= 1 << n
+			}
+		}
+		i = m.next
 	}
+	if done == all {
+		return append(dst, obj[copied:]...)
+	}
+	return appendMembers(dst, obj, copied, edits, done)
+}
+
+// appendMembers appends the rest of obj from copied on, and before its brace the members that are not done.
+func appendMembers(dst, obj []byte, copied int, edits []Edit, done uint64) []byte {
 	end := len(obj)
 	for end > 0 && isSpace(obj[end-1]) {
 		end--
 	}
 	first := open(obj, '{')
 	if first < 0 || end == 0 || obj[end-1] != '}' {
-		return append(dst, obj...)
+		return append(dst, obj[copied:]...)
 	}
 	end--
-	dst = append(dst, obj[:end]...)
-	if first < end {
-		dst = append(dst, ',')
+	dst = append(dst, obj[copied:end]...)
+	empty := first >= end
+	for n := range edits {
+		if done&(1<<n) != 0 {
+			continue
+		}
+		if !empty {
+			dst = append(dst, ',')
+		}
+		empty = false
+		dst = append(AppendQuoted(dst, edits[n].Key), ':')
+		dst = append(dst, edits[n].Value...)
 	}
-	dst = AppendQuoted(dst, key)
-	dst = append(dst, ':')
-	dst = append(dst, value...)
 	return append(dst, obj[end:]...)
 }
 

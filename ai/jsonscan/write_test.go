@@ -17,6 +17,20 @@ func TestAppendReplaced(t *testing.T) {
 	f(``, ``)
 }
 
+func TestAppendEdited(t *testing.T) {
+	f := func(obj, want string) {
+		t.Helper()
+		if got := string(AppendEdited(nil, []byte(obj), []Edit{{"a", []byte("1")}, {"b", []byte("2")}})); got != want {
+			t.Errorf("%s: got %s, want %s", obj, got, want)
+		}
+	}
+	f(`{"b":0, "x":"y" ,"a" : {}, "z":[] }`, `{"b":2, "x":"y" ,"a" : 1, "z":[] }`)
+	f(`{"b":0}`, `{"b":2,"a":1}`)
+	f(`{}`, `{"a":1,"b":2}`)
+	f(`{"a":`, `{"a":`)
+	f(`7`, `7`)
+}
+
 func TestAppendRemoved(t *testing.T) {
 	f := func(obj, want string) {
 		t.Helper()
