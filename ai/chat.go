@@ -9,6 +9,8 @@ type Chat struct {
 	Tools    []Tool
 	// ToolChoice is zero when not given.
 	ToolChoice ToolChoice
+	// Functions says that the client speaks of tools in the deprecated words of OpenAI, and expects function_call in answers.
+	Functions bool
 	// ParallelTools allows several tool calls in one turn.
 	ParallelTools *bool
 

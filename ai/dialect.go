@@ -74,6 +74,13 @@ type StreamDecoder interface {
 	Done() bool
 }
 
+// Lenient is implemented by a StreamDecoder whose vendor has imitators that forget the end mark.
+type Lenient interface {
+	// CompleteAtEOF says whether the stream counts as complete if its body ends here, although Done is false: every choice
+	// has its finish reason. While the body goes on, usage may still come.
+	CompleteAtEOF() bool
+}
+
 // Bypass is implemented by a Provider for clients of its own schema: bodies are forwarded, not translated.
 type Bypass interface {
 	// Speaks says whether op of a client of schema s can be forwarded.

@@ -41,6 +41,8 @@ type Event struct {
 	// ID and Name belong to EventStart (ID and model) and EventToolStart (call id and tool).
 	ID, Name []byte
 	Redacted bool
+	// Custom belongs to EventToolStart, as in ToolCall.
+	Custom bool
 	Finish   Finish
 	// StopSequence belongs to EventFinish.
 	StopSequence string
