@@ -8,13 +8,13 @@ import "strings"
 const (
 	// GeminiSignature marks the signature of a thought, or of a text that stands alone.
 	GeminiSignature = "gemini:"
-	// GeminiNextSignature marks the signature of the part that follows the reasoning which carries it: a tool call has
-	// no place for a signature in the clients' schemas.
-	GeminiNextSignature = "gemini-next:"
+	// GeminiCallSignature marks the signature of the tool call that follows the reasoning which carries it: a call has no
+	// place for one in the clients' schemas.
+	GeminiCallSignature = "gemini-call:"
 )
 
 // IsGeminiSignature says whether a signature came from Gemini. Other providers leave out what it stands on, if that is
 // reasoning.
 func IsGeminiSignature(s string) bool {
-	return strings.HasPrefix(s, GeminiSignature) || strings.HasPrefix(s, GeminiNextSignature)
+	return strings.HasPrefix(s, GeminiSignature) || strings.HasPrefix(s, GeminiCallSignature)
 }
