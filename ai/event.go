@@ -43,7 +43,7 @@ type Event struct {
 	Redacted bool
 	// Custom belongs to EventToolStart, as in ToolCall.
 	Custom bool
-	Finish   Finish
+	Finish Finish
 	// StopSequence belongs to EventFinish.
 	StopSequence string
 	Raw          []byte
