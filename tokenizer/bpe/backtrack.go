@@ -16,10 +16,11 @@ type backtracker struct {
 // count returns the number of tokens of p. It assumes that p is not empty.
 func (b *backtracker) count(v *vocab, p []byte) int {
 	b.starts, b.dead = b.starts.reset(len(p)+1), b.dead.reset(len(p)+1)
+	const none = 1<<32 - 1
 	n, pos := 0, 0
 	last, next := uint32(none), v.longest(p)
 	for {
-		end := pos + int(v.tokens[next].len)
+		end := pos + v.tokens[next].len()
 		switch {
 		case !b.dead.has(end) && (last == none || v.compatible(last, next)):
 			b.starts.set(pos)
@@ -29,13 +30,13 @@ func (b *backtracker) count(v *vocab, p []byte) int {
 			}
 			pos, last = end, next
 			next = v.longest(p[pos:])
-		case v.tokens[next].prefix != none:
-			next = v.tokens[next].prefix
+		case end > pos+1:
+			next = v.longest(p[pos : end-1])
 		default:
 			b.dead.set(pos)
 			n--
 			next = last
-			pos -= int(v.tokens[last].len)
+			pos -= v.tokens[last].len()
 			b.starts.clear(pos)
 			last = none
 			if n > 0 {

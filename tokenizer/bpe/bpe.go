@@ -39,25 +39,25 @@ func Names() []string { return []string{"o200k_base", "cl100k_base", "p50k_base"
 func Open(name string) (*Encoding, error) {
 	switch name {
 	case "o200k_base":
-		return open(o200k, 0, splitO200k)
+		return open(o200k, 0, splitO200k, quickO200k)
 	case "cl100k_base":
-		return open(cl100k, 0, splitCL100k)
+		return open(cl100k, 0, splitCL100k, quickCL100k)
 	case "p50k_base":
-		return open(p50k, 0, splitR50k)
+		return open(p50k, 0, splitR50k, quickNone)
 	case "r50k_base":
 		const tokens = 50256 // p50k_base adds runs of spaces after these
-		return open(p50k, tokens, splitR50k)
+		return open(p50k, tokens, splitR50k, quickNone)
 	}
 	return nil, fmt.Errorf("bpe: encoding %q: want one of %q", name, Names())
 }
 
-func open(file string, tokens int, split splitter) (*Encoding, error) {
+func open(file string, tokens int, split splitter, quick func(uint64) int) (*Encoding, error) {
 	v, err := load(file, tokens)
 	if err != nil {
 		return nil, err
 	}
 	e := &Encoding{v: v, split: split}
-	e.workers.New = func() any { return &worker{v: v} }
+	e.workers.New = func() any { return &worker{v: v, split: split, quick: quick} }
 	return e, nil
 }
 
@@ -67,12 +67,7 @@ func (e *Encoding) Count(text []byte) int {
 	if !utf8.Valid(text) {
 		text = w.replaceInvalid(text)
 	}
-	n := 0
-	for i := 0; i < len(text); {
-		end := e.split(text, i)
-		n += w.piece(text, i, end)
-		i = end
-	}
+	n := w.text(text)
 	w.release()
 	e.workers.Put(w)
 	return n

@@ -38,6 +38,19 @@ func classAt(t []byte, i int) (class, int) {
 	if c := t[i]; c < utf8.RuneSelf {
 		return class(classes[classIndex+int(c)]), 1
 	}
-	r, w := utf8.DecodeRune(t[i:])
-	return classOf(r), w
+	return classAtWide(t[i:])
+}
+
+// classAtWide is classAt for the code point that t begins with and that has more than one byte.
+func classAtWide(t []byte) (class, int) {
+	switch lead := rune(t[0]); {
+	case lead < 0xE0:
+		return classOf(lead&0x1F<<6 | rune(t[1]&0x3F)), 2
+	case lead < 0xF0:
+		_ = t[2]
+		return classOf(lead&0xF<<12 | rune(t[1]&0x3F)<<6 | rune(t[2]&0x3F)), 3
+	default:
+		_ = t[3]
+		return classOf(lead&7<<18 | rune(t[1]&0x3F)<<12 | rune(t[2]&0x3F)<<6 | rune(t[3]&0x3F)), 4
+	}
 }

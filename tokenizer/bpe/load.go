@@ -14,20 +14,26 @@ func load(file string, n int) (*vocab, error) {
 	}
 	merges := file[head+bytes:]
 	l := loader{
-		v:      &vocab{tokens: make([]token, 0, n), slots: make([]slot, slots), pairs: newPairs(n)},
+		v:      &vocab{tokens: make([]token, 0, n), slots: make([]slot, slots)},
 		nodes:  merges[(total-bytes)*mergeSize:],
+		bytes:  make([]byte, 0, 8*n), // tokens have 6 to 7 bytes
 		starts: append(make([]uint32, 0, n+1), 0),
 		ends:   make([]uint32, 0, n),
 	}
+	paired := make(chan struct{})
+	go func() {
+		defer close(paired)
+		l.v.pairs = pairUp(merges, n)
+	}()
 	for i := range bytes {
 		id := uint32(i)
 		l.bytes = append(l.bytes, file[head+i])
-		l.insert(token{left: id, right: id, prefix: none, len: 1}, 0, l.bytes[i:])
+		l.insert(newToken(id, id, 1), 0, l.bytes[i:])
 	}
 	for i := range n - bytes {
-		l.merge(merges[i*mergeSize:])
+		l.merge(halves(merges[i*mergeSize:]))
 	}
-	l.prefixes()
+	<-paired
 	return l.v, nil
 }
 
@@ -41,15 +47,28 @@ type loader struct {
 	ends   []uint32 // slot in which each token ends
 }
 
-// merge adds the next token, of which m begins with the halves.
-func (l *loader) merge(m string) {
-	halves := uint64(le32(m)) | uint64(m[4])<<32
-	left, right := uint32(halves&0xFFFFF), uint32(halves>>20)
-	l.v.pairs.add(left, right, uint32(len(l.v.tokens)))
-	t := token{left: left, right: right, len: l.v.tokens[left].len + l.v.tokens[right].len}
-	tail := l.text(right)
-	l.bytes = append(append(l.bytes, l.text(left)...), tail...)
-	l.insert(t, l.v.slots[l.ends[left]].node>>labelBits, tail)
+// halves reads the first of merges.
+func halves(merges string) (left, right uint32) {
+	h := uint64(le32(merges)) | uint64(merges[4])<<32
+	return uint32(h & 0xFFFFF), uint32(h >> 20)
+}
+
+// pairUp returns the table of the first n tokens.
+func pairUp(merges string, n int) pairs {
+	p := newPairs(n)
+	for id := 256; id < n; id++ {
+		left, right := halves(merges)
+		p.add(left, right, uint32(id))
+		merges = merges[mergeSize:]
+	}
+	return p
+}
+
+// merge adds the token made of two others.
+func (l *loader) merge(left, right uint32) {
+	head, tail := l.text(left), l.text(right)
+	l.bytes = append(append(l.bytes, head...), tail...)
+	l.insert(newToken(left, right, uint32(len(head)+len(tail))), l.v.slots[l.ends[left]].node>>labelBits, tail)
 }
 
 func (l *loader) text(id uint32) []byte { return l.bytes[l.starts[id]:l.starts[id+1]] }
@@ -82,27 +101,6 @@ func (l *loader) base() uint32 {
 	b := (high-1)<<16 | uint32(l.nodes[1]) | uint32(l.nodes[2])<<8
 	l.nodes = l.nodes[3:]
 	return b
-}
-
-// prefixes fills in token.prefix: the last token on the way from the left half to the token.
-func (l *loader) prefixes() {
-	v := l.v
-	for id := range v.tokens {
-		t := &v.tokens[id]
-		if int(t.left) == id {
-			continue
-		}
-		t.prefix = t.left
-		base := v.slots[l.ends[t.left]].node >> labelBits
-		tail := l.text(t.right)
-		for _, c := range tail[:len(tail)-1] {
-			s := v.slots[base^uint32(c)]
-			if s.token != 0 {
-				t.prefix = s.token - 1
-			}
-			base = s.node >> labelBits
-		}
-	}
 }
 
 func le32(s string) uint32 {

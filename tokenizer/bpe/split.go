@@ -189,6 +189,9 @@ func symbols(t []byte, i int) int {
 
 // run returns the end of the code points that have one of the classes of mask.
 func run(t []byte, i int, mask class) int {
+	if mask&(letter|lower) != 0 {
+		i = skipLower(t, i)
+	}
 	for i < len(t) {
 		c, w := classAt(t, i)
 		if c&mask == 0 {
@@ -209,35 +212,42 @@ func slashesOrLines(t []byte, i int) int {
 
 // spacesOrLines returns the end of \s*[\r\n]+|\s+(?!\S)|\s+: through the last end of a line, or else as spaces does.
 func spacesOrLines(t []byte, i int) int {
-	line := i
-	for end := i; end < len(t); {
-		c, w := classAt(t, end)
-		if c&space == 0 {
-			break
-		}
-		end += w
-		if c&newline != 0 {
-			line = end
-		}
-	}
-	if line > i {
+	line, last, end := scanSpaces(t, i)
+	switch {
+	case line > i:
 		return line
+	case end == len(t) || last == i:
+		return end
 	}
-	return spaces(t, i)
+	return last
 }
 
 // spaces returns the end of \s+(?!\S)|\s+: all spaces but the last if something follows them, unless there is only one.
 func spaces(t []byte, i int) int {
-	last, end := i, i
+	_, last, end := scanSpaces(t, i)
+	if end == len(t) || last == i {
+		return end
+	}
+	return last
+}
+
+// scanSpaces returns the end of the spaces at t[i], where the last of them begins, and the end of the last line that
+// ends among them, i if none does.
+func scanSpaces(t []byte, i int) (line, last, end int) {
+	line, last, end = i, i, i
 	for end < len(t) {
+		if next := skipSpaces(t, end); next > end {
+			last, end = next-1, next
+			continue
+		}
 		c, w := classAt(t, end)
 		if c&space == 0 {
 			break
 		}
 		last, end = end, end+w
+		if c&newline != 0 {
+			line = end
+		}
 	}
-	if end == len(t) || last == i {
-		return end
-	}
-	return last
+	return line, last, end
 }

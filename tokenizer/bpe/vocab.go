@@ -1,5 +1,7 @@
 package bpe
 
+import "math"
+
 // A vocab is the tables of one vocabulary. A token's id is its rank: the lower of two possible merges goes first.
 // It is read-only once loaded.
 type vocab struct {
@@ -8,13 +10,19 @@ type vocab struct {
 	pairs  pairs
 }
 
-type token struct {
-	left, right uint32 // the tokens that merge into it; itself if it is a byte
-	prefix      uint32 // longest token that is a proper prefix of it; none if it is a byte
-	len         uint32 // bytes
+// A token is its two halves, the tokens that merge into it (itself if it is a byte), and its length in bytes:
+// left | right<<18 | length<<36.
+type token uint64
+
+const tokenBits = 18
+
+func newToken(left, right, length uint32) token {
+	return token(left) | token(right)<<tokenBits | token(length)<<(2*tokenBits)
 }
 
-const none = 1<<32 - 1
+func (t token) left() uint32  { return uint32(t & (1<<tokenBits - 1)) }
+func (t token) right() uint32 { return uint32(t >> tokenBits & (1<<tokenBits - 1)) }
+func (t token) len() int      { return int(t >> (2 * tokenBits)) }
 
 // A slot is a node of the trie of all tokens.
 type slot struct {
@@ -53,26 +61,26 @@ func (v *vocab) longest(t []byte) uint32 {
 
 // whole says whether p is one token.
 func (v *vocab) whole(p []byte) bool {
-	id := v.longest(p)
-	return int(v.tokens[id].len) == len(p)
+	return v.tokens[v.longest(p)].len() == len(p)
 }
 
 // compatible says whether a text made of the tokens a and b is encoded as a, b. A sequence of tokens is the encoding of
 // its text if and only if this holds for each two neighbours: it undoes the merges on both sides of the border, latest
 // first, and looks whether a merge across the border would have come before.
 func (v *vocab) compatible(a, b uint32) bool {
-	limit := uint32(none)
+	limit := uint32(math.MaxUint32)
 	for {
 		if m, ok := v.pairs.find(a, b); ok && m < limit {
 			return false
 		}
-		switch ta, tb := &v.tokens[a], &v.tokens[b]; {
-		case a > b && ta.left != a:
-			limit, a = a, ta.right
-		case tb.left != b:
-			limit, b = b+1, tb.left
-		case ta.left != a:
-			limit, a = a, ta.right
+		ar, bl := v.tokens[a].right(), v.tokens[b].left()
+		switch {
+		case a > b && ar != a:
+			limit, a = a, ar
+		case bl != b:
+			limit, b = b+1, bl
+		case ar != a:
+			limit, a = a, ar
 		default:
 			return true
 		}
@@ -85,8 +93,6 @@ type pairs struct {
 	entries []uint64
 	shift   uint8
 }
-
-const tokenBits = 18
 
 func (p *pairs) home(key uint64) uint64 { return key * 0x9E3779B97F4A7C15 >> p.shift }
 

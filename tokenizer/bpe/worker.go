@@ -6,21 +6,40 @@ import (
 	"unicode/utf8"
 )
 
-// A worker counts for one caller at a time. What it remembers depends on its vocabulary and pattern alone.
+// A worker counts for one caller at a time. What it remembers depends on its encoding alone.
 type worker struct {
 	v     *vocab
-	short [1 << 14]uint64   // memo of pieces of 1 to 7 bytes: bytes | count<<56 | len<<60, a direct-mapped table
-	mid   [1 << 13]midEntry // memo of pieces of 8 to 15 bytes
+	split splitter
+	quick func(x uint64) int
+	short [1 << shortBits]uint64  // memo of pieces of 1 to 7 bytes: bytes | count<<56 | length<<60, direct-mapped
+	mid   [1 << midBits][2]uint64 // memo of pieces of 8 to 15 bytes, likewise
 	long  backtracker
 	valid []byte // text whose invalid bytes are replaced
 }
 
-type midEntry struct {
-	lo, hi uint64 // bytes of the piece; the highest byte of hi is its length
-	count  uint64
-}
+const (
+	shortBits, midBits = 15, 14
+	countAt, lengthAt  = 56, 60
+	countMask          = 0xF << countAt
+)
 
-const maxKept = 1 << 16 // bytes of scratch that a worker keeps for its next caller
+const maxKept = 1 << 16 // bytes of text for which a worker keeps scratch for its next caller
+
+// text returns the number of tokens of t, which is valid UTF-8.
+func (w *worker) text(t []byte) (n int) {
+	for i := 0; i < len(t); {
+		end := i
+		if i+8 <= len(t) {
+			end += w.quick(binary.LittleEndian.Uint64(t[i:]))
+		}
+		if end == i {
+			end = w.split(t, i)
+		}
+		n += w.piece(t, i, end)
+		i = end
+	}
+	return n
+}
 
 // piece returns the number of tokens of t[i:end], which the splitter cut.
 func (w *worker) piece(t []byte, i, end int) int {
@@ -35,26 +54,25 @@ func (w *worker) piece(t []byte, i, end int) int {
 }
 
 func (w *worker) shortPiece(t []byte, i, n int) int {
-	key := load8(t, i)<<(64-8*n)>>(64-8*n) | uint64(n)<<60
-	e := &w.short[hash(key)>>(64-14)]
-	const countBits = 0xF << 56
-	if *e&^countBits == key {
-		return int(*e >> 56 & 0xF)
+	key := load8(t, i)&(1<<(8*n&63)-1) | uint64(n)<<lengthAt
+	e := &w.short[hash(key)>>(64-shortBits)]
+	if *e&^countMask == key {
+		return int(*e & countMask >> countAt)
 	}
 	count := w.count(t[i : i+n])
-	*e = key | uint64(count)<<56
+	*e = key | uint64(count)<<countAt
 	return count
 }
 
 func (w *worker) midPiece(t []byte, i, n int) int {
 	lo := load8(t, i)
-	hi := load8(t, i+8)<<(128-8*n)>>(128-8*n) | uint64(n)<<56
-	e := &w.mid[hash(lo^bits.RotateLeft64(hi, 29))>>(64-13)]
-	if e.lo == lo && e.hi == hi {
-		return int(e.count)
+	hi := load8(t, i+8)&(1<<(8*n&63)-1) | uint64(n)<<lengthAt
+	e := &w.mid[hash(lo^bits.RotateLeft64(hi, 29))>>(64-midBits)]
+	if e[0] == lo && e[1]&^countMask == hi {
+		return int(e[1] & countMask >> countAt)
 	}
 	count := w.count(t[i : i+n])
-	*e = midEntry{lo, hi, uint64(count)}
+	e[0], e[1] = lo, hi|uint64(count)<<countAt
 	return count
 }
 
@@ -63,10 +81,12 @@ func load8(t []byte, i int) uint64 {
 	if i+8 <= len(t) {
 		return binary.LittleEndian.Uint64(t[i:])
 	}
+	return loadTail(t[min(i, len(t)):])
+}
+
+func loadTail(t []byte) uint64 {
 	var b [8]byte
-	if i < len(t) {
-		copy(b[:], t[i:])
-	}
+	copy(b[:], t)
 	return binary.LittleEndian.Uint64(b[:])
 }
 
@@ -96,7 +116,7 @@ func (w *worker) release() {
 	if cap(w.valid) > maxKept {
 		w.valid = nil
 	}
-	if cap(w.long.starts) > maxKept/8 {
+	if cap(w.long.starts) > maxKept/64 {
 		w.long = backtracker{}
 	}
 }

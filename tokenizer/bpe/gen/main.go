@@ -141,7 +141,6 @@ func buildTrie(tokens []string) (root *node, order []*node) {
 // tells whose child a slot is. The root has base 0. It returns the number of slots, a multiple of 256.
 func place(root *node, order []*node) int {
 	inner := slices.DeleteFunc(slices.Clone(order), func(n *node) bool { return len(n.labels) == 0 })
-	slices.SortStableFunc(inner, func(a, b *node) int { return len(b.labels) - len(a.labels) })
 	limit := 2*len(order) + 1<<16
 	used, taken := make([]bool, limit), make([]bool, limit) // slots, bases
 	taken[0] = true
