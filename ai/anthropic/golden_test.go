@@ -86,7 +86,7 @@ func canonical(t *testing.T, v any) []byte {
 // optional are the members whose zero value says something.
 var optional = map[string]bool{
 	"ParallelTools": true, "Strict": true, "Store": true, "Logprobs": true, "Temperature": true, "TopP": true, "TopK": true,
-	"FrequencyPenalty": true, "PresencePenalty": true, "Seed": true, "TopLogprobs": true,
+	"FrequencyPenalty": true, "PresencePenalty": true, "Seed": true, "TopLogprobs": true, "Value": true,
 }
 
 func prune(v any) any {

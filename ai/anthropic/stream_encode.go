@@ -125,10 +125,7 @@ func (s *streamEncoder) write(dst []byte, b *streamBlock, e *ai.Event) ([]byte, 
 		return s.begin(dst, b, e.ID, e.Name), nil
 	case ai.EventToolDelta:
 		if !fits {
-			if len(bytes.TrimSpace(e.Text)) == 0 {
-				return dst, nil
-			}
-			return dst, errAfter
+			return dst, late(e.Text)
 		}
 		return s.release(s.arguments(dst, e.Text), false), nil
 	case ai.EventSignature:
@@ -144,6 +141,14 @@ func (s *streamEncoder) write(dst []byte, b *streamBlock, e *ai.Event) ([]byte, 
 		return s.delta(dst, signatureDelta, e.Text), nil
 	}
 	return s.delta(dst, deltaOf(b.kind), e.Text), nil
+}
+
+// late is the error for arguments whose block has ended; white space is no loss.
+func late(text []byte) error {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil
+	}
+	return errAfter
 }
 
 func deltaOf(k ai.PartKind) string {

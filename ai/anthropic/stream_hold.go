@@ -1,15 +1,13 @@
 package anthropic
 
-import (
-	"github.com/nantian-gw/nantian/ai"
-)
+import "github.com/nantian-gw/nantian/ai"
 
 // hold keeps an event for later. Deltas of one block are joined, so that what is held grows by content, not by events.
 func (s *streamEncoder) hold(b *streamBlock, e *ai.Event) error {
 	h := s.heldFor(b, e)
 	if h == nil {
 		if e.Kind == ai.EventToolDelta {
-			return errAfter
+			return late(e.Text)
 		}
 		s.held = append(s.held, heldBlock{streamBlock: *b, id: string(e.ID), name: string(e.Name)})
 		h = &s.held[len(s.held)-1]
