@@ -1,0 +1,162 @@
+package filter
+
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/gateway/exchange"
+)
+
+// requestHeaders is the RequestHeaderModifier filter.
+type requestHeaders struct{ edits }
+
+var _ Request = (*requestHeaders)(nil)
+
+func newRequestHeaders(m *xdsv1.HeaderModifier) *requestHeaders { return &requestHeaders{newEdits(m)} }
+
+func (f *requestHeaders) OnRequest(x *exchange.Exchange) Verdict {
+	f.apply(&x.Req)
+	return Continue
+}
+
+// responseHeaders is the ResponseHeaderModifier filter.
+type responseHeaders struct{ edits }
+
+var _ Response = (*responseHeaders)(nil)
+
+func newResponseHeaders(m *xdsv1.HeaderModifier) *responseHeaders {
+	return &responseHeaders{newEdits(m)}
+}
+
+func (f *responseHeaders) OnResponse(x *exchange.Exchange) { f.apply(&x.Resp) }
+
+// edits are a HeaderModifier with canonical names: set, then add, then remove.
+//
+// Fields that belong to one connection (RFC 9110 section 7.6.1) and those that frame a message are left out of it: the
+// gateway makes them itself on each side, and a rule that could change them could split messages. "Host" can be set,
+// adding it sets it, and it cannot be removed: every request has one. "Date" of a response is what the backend said.
+type edits struct {
+	set, add []field
+	remove   []field
+}
+
+type field struct {
+	name       string
+	key, value []byte
+}
+
+func newEdits(m *xdsv1.HeaderModifier) edits {
+	var e edits
+	for _, h := range m.GetSet() {
+		e.set = appendField(e.set, h.GetName(), h.GetValue())
+	}
+	for _, h := range m.GetAdd() {
+		e.add = appendField(e.add, h.GetName(), h.GetValue())
+	}
+	for _, n := range m.GetRemove() {
+		e.remove = appendField(e.remove, n, "")
+	}
+	return e
+}
+
+func appendField(list []field, name, value string) []field {
+	key := fasthttp.AppendNormalizedHeaderKey(nil, name)
+	if ofConnection(string(key)) {
+		return list
+	}
+	return append(list, field{name: string(key), key: key, value: []byte(value)})
+}
+
+func ofConnection(name string) bool {
+	switch name {
+	case fasthttp.HeaderConnection, fasthttp.HeaderContentLength, fasthttp.HeaderTransferEncoding, fasthttp.HeaderTrailer,
+		fasthttp.HeaderUpgrade, fasthttp.HeaderKeepAlive, "Te", "Proxy-Connection", "Http2-Settings":
+		return true
+	}
+	return false
+}
+
+// header is what *fasthttp.RequestHeader and *fasthttp.ResponseHeader have in common.
+type header interface {
+	PeekAll(name string) [][]byte
+	PeekKeys() [][]byte
+	PeekTrailerKeys() [][]byte
+	SetCanonical(key, value []byte)
+	AddBytesKV(key, value []byte)
+	Del(name string)
+	DelAllCookies()
+}
+
+func (e *edits) apply(h header) {
+	if len(h.PeekTrailerKeys()) > 0 {
+		// fasthttp keeps a field that its sender announced as a trailer among the trailers: ours would go there, and the
+		// sender's own field of that name would stay in the head.
+		h.Del(fasthttp.HeaderTrailer)
+	}
+	for i := range e.set {
+		e.set[i].set(h)
+	}
+	for i := range e.add {
+		h.AddBytesKV(e.add[i].key, e.add[i].value)
+	}
+	for i := range e.remove {
+		e.remove[i].remove(h)
+	}
+}
+
+// set replaces all fields of the name. fasthttp's own Set replaces the first alone, and adds cookies to those there are.
+func (f *field) set(h header) {
+	switch {
+	case f.name == fasthttp.HeaderCookie, f.name == fasthttp.HeaderSetCookie:
+		h.DelAllCookies()
+	case len(h.PeekAll(f.name)) > 1:
+		f.remove(h)
+	}
+	h.SetCanonical(f.key, f.value)
+}
+
+// remove deletes all fields of the name. fasthttp's own Del moves the last field to the place of the deleted one, so
+// that fields of one name could change their order, which their meaning depends on (RFC 9110 section 5.3); they are put
+// back in order then.
+func (f *field) remove(h header) {
+	if f.name == fasthttp.HeaderHost || len(h.PeekAll(f.name)) == 0 {
+		return
+	}
+	repeated := repeatedFields(h, f.name)
+	h.Del(f.name)
+	for i := range repeated {
+		h.Del(repeated[i].name)
+	}
+	for i := range repeated {
+		h.AddBytesKV(repeated[i].key, repeated[i].value)
+	}
+}
+
+// repeatedFields copies the fields whose names are in h more than once, but for those of the name. Usually there are none.
+func repeatedFields(h header, name string) []field {
+	var names []string
+	keys := h.PeekKeys()
+	for i, k := range keys {
+		if string(k) != name && contains(keys[i+1:], k) && !contains(keys[:i], k) {
+			names = append(names, string(k))
+		}
+	}
+	var out []field
+	for _, n := range names {
+		for _, v := range h.PeekAll(n) {
+			out = append(out, field{name: n, key: []byte(n), value: bytes.Clone(v)})
+		}
+	}
+	return out
+}
+
+func contains(keys [][]byte, key []byte) bool {
+	for _, k := range keys {
+		if bytes.Equal(k, key) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,196 @@
+package table
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/filter"
+)
+
+// Compile makes a table of resources that passed xdsv1.Validate. What is as it was in prev, which may be nil, is taken from
+// there: clusters, certificates, rules, regular expressions. The resources must not change afterwards. The error joins one
+// fault for each resource that has one and names key and field; the table is nil then.
+func Compile(rs map[string]*xdsv1.Resource, prev *Table, b Builder) (*Table, error) {
+	if prev == nil {
+		prev = &Table{mirrors: filter.NewMirrors(b)}
+	}
+	c := &compiler{
+		resources: rs, prev: prev, builder: b, listeners: map[string]*Listener{}, models: map[string]exchange.Handler{},
+		table: &Table{
+			routes: map[string]*route{}, clusters: newClusters(rs, prev.clusters),
+			patterns: patterns{}, mirrors: prev.mirrors,
+		},
+	}
+	c.certificates = c.table.clusters.certificates
+	c.compileListeners()
+	c.compileRoutes()
+	if len(c.faults) > 0 {
+		return nil, errors.Join(c.faults...)
+	}
+	c.index()
+	c.table.clusters.prev, c.certificates.prev = nil, nil
+	return c.table, nil
+}
+
+type compiler struct {
+	resources    map[string]*xdsv1.Resource
+	prev         *Table
+	builder      Builder
+	table        *Table
+	certificates *certificates
+	listeners    map[string]*Listener
+	models       map[string]exchange.Handler
+	faults       []error
+}
+
+// maxFaults bounds what is told of one set of resources.
+const maxFaults = 20
+
+func (c *compiler) fail(key string, err error) {
+	if len(c.faults) < maxFaults {
+		c.faults = append(c.faults, fmt.Errorf("%s: %w", key, err))
+	}
+}
+
+func (c *compiler) compileListeners() {
+	ports := map[string]*Port{}
+	for _, key := range sortedKeys(c.resources, func(r *xdsv1.Resource) bool { return r.GetListener() != nil }) {
+		if err := c.compileListener(c.resources[key].GetListener(), ports); err != nil {
+			c.fail(key, err)
+		}
+	}
+	c.table.ports = slices.SortedFunc(maps.Values(ports), func(a, b *Port) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Address, b.Address))
+	})
+}
+
+func (c *compiler) compileListener(m *xdsv1.Listener, ports map[string]*Port) error {
+	l := &Listener{Key: m.GetKey(), Gateway: m.GetGateway(), Name: m.GetName(), Hostname: m.GetHostname(), msg: m}
+	c.listeners[m.GetKey()] = l
+	switch m.GetProtocol() {
+	case xdsv1.Protocol_HTTP:
+	case xdsv1.Protocol_HTTPS:
+		var err error
+		if l.tls, err = c.listenerTLS(m); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("protocol: %s is not known to this version", m.GetProtocol())
+	}
+	addresses := m.GetAddresses()
+	if len(addresses) == 0 {
+		addresses = []string{""}
+	}
+	for _, a := range addresses {
+		if err := addToPort(ports, a, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addToPort(ports map[string]*Port, address string, l *Listener) error {
+	id := fmt.Sprintf("%s %d", address, l.msg.GetPort())
+	p := ports[id]
+	if p == nil {
+		p = &Port{Address: address, Port: l.msg.GetPort(), Protocol: l.msg.GetProtocol()}
+		ports[id] = p
+	} else {
+		p.several = true
+	}
+	if p.Protocol != l.msg.GetProtocol() {
+		return fmt.Errorf("protocol: port %d speaks %s for other listeners", p.Port, p.Protocol)
+	}
+	if other, ok := p.listeners.get(l.Hostname); ok {
+		return fmt.Errorf("hostname: %q is that of %s as well", l.Hostname, other.Key)
+	}
+	p.listeners.set(l.Hostname, l)
+	return nil
+}
+
+func (c *compiler) compileRoutes() {
+	for _, key := range sortedKeys(c.resources, func(r *xdsv1.Resource) bool { return r.GetRoute() != nil }) {
+		r, err := c.route(c.resources[key].GetRoute())
+		if err != nil {
+			c.fail(key, err)
+			continue
+		}
+		c.table.routes[key] = r
+	}
+}
+
+func sortedKeys(rs map[string]*xdsv1.Resource, of func(*xdsv1.Resource) bool) []string {
+	var keys []string
+	for k, r := range rs {
+		if of(r) {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// index puts the matches of all routes under the hostnames of their listeners.
+func (c *compiler) index() {
+	var all []*paths
+	for _, r := range c.table.routes {
+		for i := range r.parents {
+			p := &r.parents[i]
+			l := c.listeners[p.listener.GetKey()]
+			for _, h := range p.hostnames {
+				ps, ok := l.paths.get(h)
+				if !ok {
+					ps = &paths{}
+					l.paths.set(h, ps)
+					all = append(all, ps)
+				}
+				ps.add(p.matches)
+			}
+		}
+	}
+	for _, ps := range all {
+		ps.sort()
+	}
+}
+
+func (p *paths) add(list []*match) {
+	for _, m := range list {
+		switch path := m.place.path; m.place.kind {
+		case exactPath:
+			p.exact = put(p.exact, &p.exactLengths, path, m)
+		case patternPath:
+			p.patterns = append(p.patterns, m)
+		case prefixPath:
+			if path == "" {
+				p.root = append(p.root, m)
+			} else {
+				p.prefix = put(p.prefix, &p.prefixLengths, path, m)
+			}
+		}
+	}
+}
+
+func put(to map[string][]*match, l *lengths, path string, m *match) map[string][]*match {
+	if to == nil {
+		to = map[string][]*match{}
+	}
+	l.add(len(path))
+	to[path] = append(to[path], m)
+	return to
+}
+
+func (p *paths) sort() {
+	slices.SortFunc(p.root, (*match).compare)
+	slices.SortFunc(p.patterns, (*match).compare)
+	for _, list := range p.exact {
+		slices.SortFunc(list, (*match).compare)
+	}
+	for _, list := range p.prefix {
+		slices.SortFunc(list, (*match).compare)
+	}
+}

@@ -1,0 +1,259 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/filter"
+	"github.com/nantian-gw/nantian/gateway/upstream"
+)
+
+// route is a compiled route, kept so that the next table can use it again.
+type route struct {
+	msg     *xdsv1.Route
+	parents []parent
+	// needs are what the rules were built with; patterns are the expressions in them.
+	needs    []need
+	patterns []string
+}
+
+// parent is a route at one listener. The rules name the listener, so each has its own.
+type parent struct {
+	listener  *xdsv1.Listener
+	hostnames []string
+	matches   []*match
+}
+
+// need is a cluster or a handler that rules refer to by key.
+type need struct {
+	key  string
+	grpc bool
+	got  any
+}
+
+// ruleSpec is what HTTP and gRPC rules have in common.
+type ruleSpec struct {
+	name                           string
+	index                          int
+	matches                        []match // without rule
+	filters                        []*xdsv1.Filter
+	backends                       []*xdsv1.WeightedBackend
+	requestTimeout, backendTimeout time.Duration
+	retry                          *xdsv1.Retry
+	grpc                           bool
+}
+
+// field is the route's field that the rule stands in.
+func (s *ruleSpec) field() string {
+	if s.grpc {
+		return "grpc"
+	}
+	return "http"
+}
+
+// route compiles a route, or takes it from the table before.
+func (c *compiler) route(msg *xdsv1.Route) (*route, error) {
+	if old := c.prev.routes[msg.GetKey()]; old != nil && proto.Equal(old.msg, msg) {
+		if same, err := c.unchanged(old); same || err != nil {
+			return old, err
+		}
+	}
+	b := &routeBuilder{compiler: c, route: &route{msg: msg}}
+	specs, kind, err := b.specs()
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range msg.GetParents() {
+		l := c.listeners[p.GetListener()]
+		if l == nil {
+			return nil, fmt.Errorf("parents[%d].listener: there is no %s", i, p.GetListener())
+		}
+		if err := b.parent(l.msg, p.GetHostnames(), specs, kind); err != nil {
+			return nil, err
+		}
+	}
+	return b.route, nil
+}
+
+// unchanged says whether all that a route's rules were built with is as it was.
+func (c *compiler) unchanged(r *route) (bool, error) {
+	for i := range r.parents {
+		old := r.parents[i].listener
+		l := c.listeners[old.GetKey()]
+		if l == nil || l.Gateway != old.GetGateway() || l.Name != old.GetName() || l.Hostname != old.GetHostname() ||
+			l.msg.GetPort() != old.GetPort() {
+			return false, nil
+		}
+	}
+	for _, n := range r.needs {
+		got, err := c.resolve(n.key, n.grpc)
+		if err != nil || !identical(got, n.got) {
+			return false, err
+		}
+	}
+	for _, text := range r.patterns {
+		if _, err := c.pattern(text); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// identical compares without a panic for handlers that are functions.
+func identical(a, b any) bool {
+	t := reflect.TypeOf(a)
+	return t != nil && t.Comparable() && t == reflect.TypeOf(b) && a == b
+}
+
+// resolve finds the cluster of a backend, or the handler of a provider or model map.
+func (c *compiler) resolve(key string, grpc bool) (any, error) {
+	k, err := xdsv1.ParseKey(key)
+	if err != nil {
+		return nil, err
+	}
+	if k.Kind == xdsv1.KindBackend {
+		return c.table.clusters.forBackend(key, grpc)
+	}
+	if h := c.models[key]; h != nil {
+		return h, nil
+	}
+	h, err := c.builder.Model(key, c.resources, c.table.clusters)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	c.models[key] = h
+	return h, nil
+}
+
+// routeBuilder compiles one route.
+type routeBuilder struct {
+	*compiler
+	route *route
+}
+
+func (b *routeBuilder) resolve(key string, grpc bool) (any, error) {
+	got, err := b.compiler.resolve(key, grpc)
+	if err == nil {
+		b.route.needs = append(b.route.needs, need{key: key, grpc: grpc, got: got})
+	}
+	return got, err
+}
+
+func (b *routeBuilder) parent(l *xdsv1.Listener, hostnames []string, specs []ruleSpec, kind string) error {
+	if len(hostnames) == 0 {
+		hostnames = []string{l.GetHostname()}
+	}
+	p := parent{listener: l, hostnames: hostnames}
+	for i := range specs {
+		s := &specs[i]
+		r, err := b.rule(l, s, kind)
+		if err != nil {
+			return fmt.Errorf("%s.rules[%d].%w", s.field(), s.index, err)
+		}
+		for _, m := range s.matches {
+			m.rule = r
+			p.matches = append(p.matches, &m)
+		}
+	}
+	b.route.parents = append(b.route.parents, p)
+	return nil
+}
+
+func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule, error) {
+	r := &Rule{RouteInfo: exchange.RouteInfo{
+		Gateway: l.GetGateway(), Listener: l.GetName(),
+		Kind: kind, Route: b.route.msg.GetNamespace() + "/" + b.route.msg.GetName(), Rule: s.name,
+	}}
+	if r.Rule == "" {
+		r.Rule = strconv.Itoa(s.index)
+	}
+	env := filter.Env{Port: l.GetPort(), Mirrors: b.table.mirrors, Cluster: func(key string) (*upstream.Cluster, error) {
+		got, err := b.resolve(key, s.grpc)
+		if err != nil {
+			return nil, err
+		}
+		cl, ok := got.(*upstream.Cluster)
+		if !ok {
+			return nil, fmt.Errorf("%s is not the key of a backend", key)
+		}
+		return cl, nil
+	}}
+	chain, err := filter.Build(s.filters, env)
+	if err != nil {
+		return nil, err
+	}
+	r.Request, r.Response = chain.Request, chain.Response
+	if chain.Handler != nil {
+		r.Backends, r.total = []WeightedBackend{{Weight: 1, Handler: chain.Handler}}, 1
+		return r, nil
+	}
+	for i, w := range s.backends {
+		wb, err := b.backend(w, s, env)
+		if err != nil {
+			return nil, fmt.Errorf("backends[%d].%w", i, err)
+		}
+		r.Backends = append(r.Backends, wb)
+		r.total += wb.Weight
+	}
+	return r, nil
+}
+
+func (b *routeBuilder) backend(w *xdsv1.WeightedBackend, s *ruleSpec, env filter.Env) (WeightedBackend, error) {
+	chain, err := filter.Build(w.GetFilters(), env)
+	if err != nil {
+		return WeightedBackend{}, err
+	}
+	wb := WeightedBackend{Weight: w.GetWeight(), Request: chain.Request, Response: chain.Response, Handler: chain.Handler}
+	if wb.Handler == nil {
+		wb.Handler, err = b.handler(w, s)
+	}
+	return wb, err
+}
+
+func (b *routeBuilder) handler(w *xdsv1.WeightedBackend, s *ruleSpec) (exchange.Handler, error) {
+	switch t := w.GetTarget().(type) {
+	case *xdsv1.WeightedBackend_Backend:
+		return b.forward(t.Backend, s)
+	case *xdsv1.WeightedBackend_Provider:
+		return b.model("provider", t.Provider)
+	case *xdsv1.WeightedBackend_Models:
+		return b.model("models", t.Models)
+	case *xdsv1.WeightedBackend_Invalid:
+		return &filter.Failure{Note: "invalid backend: " + t.Invalid}, nil
+	}
+	return nil, errors.New("target: is not set")
+}
+
+func (b *routeBuilder) forward(key string, s *ruleSpec) (exchange.Handler, error) {
+	got, err := b.resolve(key, s.grpc)
+	if err != nil {
+		return nil, fmt.Errorf("backend: %w", err)
+	}
+	cl, ok := got.(*upstream.Cluster)
+	if !ok {
+		return nil, fmt.Errorf("backend: %q is not the key of a backend", key)
+	}
+	return b.builder.Forward(Forward{
+		Cluster: cl, Backend: cl.Name, RequestTimeout: s.requestTimeout, BackendTimeout: s.backendTimeout,
+		Retry: s.retry, GRPC: s.grpc,
+	}), nil
+}
+
+func (b *routeBuilder) model(field, key string) (exchange.Handler, error) {
+	got, err := b.resolve(key, false)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	h, ok := got.(exchange.Handler)
+	if !ok {
+		return nil, fmt.Errorf("%s: %q is the key of a backend", field, key)
+	}
+	return h, nil
+}
