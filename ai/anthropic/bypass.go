@@ -32,7 +32,7 @@ func (Provider) Scan(x *ai.Exchange, body []byte) error {
 	n := counts{}
 	n.read(jsonscan.Get(body, "usage"))
 	n.settle(&x.Usage)
-	x.Finish = finish(jsonscan.Text(jsonscan.Get(body, "stop_reason")))
+	x.Finish = finish(jsonscan.Get(body, "stop_reason"))
 	return nil
 }
 

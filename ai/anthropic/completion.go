@@ -30,7 +30,7 @@ func (Provider) DecodeCompletion(x *ai.Exchange, body []byte) (*ai.Completion, e
 		case "content":
 			choice.Parts, err = answer(v)
 		case "stop_reason":
-			choice.Finish = finish(jsonscan.Text(v))
+			choice.Finish = finish(v)
 		case "stop_sequence":
 			choice.StopSequence = jsonscan.Text(v)
 		case "stop_details":

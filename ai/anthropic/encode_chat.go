@@ -275,13 +275,16 @@ func isEmpty(obj []byte) bool {
 
 // extra forwards what has no canonical form to its own kind. What stood within a member is in Part.Raw, or is lost.
 func (e *encoder) extra() {
+	if !e.own() {
+		e.g.Extras(e.c.Extra)
+		return
+	}
 	for i := range e.c.Extra {
 		f := &e.c.Extra[i]
 		switch {
-		case e.own() && !strings.ContainsAny(f.Name, ".["):
+		case !strings.ContainsAny(f.Name, ".["):
 			e.json(f.Name, f.Value)
-		case e.own() && (strings.HasSuffix(f.Name, "].citations") || strings.HasSuffix(f.Name, "].context")):
-		default:
+		case !strings.HasSuffix(f.Name, "].citations") && !strings.HasSuffix(f.Name, "].context"):
 			e.g.Refuse(f.Name)
 		}
 	}

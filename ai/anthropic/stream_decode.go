@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/nantian-gw/nantian/ai"
@@ -45,18 +46,29 @@ func (d *decoder) Decode(f ai.Frame, dst []ai.Event) ([]ai.Event, error) {
 		return dst, fmt.Errorf("stream of Anthropic: %w", err)
 	}
 	v := jsonscan.Trim(f.Data)
-	typ := d.view(jsonscan.Get(v, "type"))
-	switch string(typ) {
+	var raw, index, delta []byte
+	for k, m := range jsonscan.Fields(v) {
+		switch string(k) {
+		case "type":
+			raw = m
+		case "index":
+			index = m
+		case "delta":
+			delta = m
+		}
+	}
+	switch typ := d.view(raw); string(typ) {
 	case "content_block_delta":
-		return d.delta(v, dst)
+		return d.delta(index, delta, dst)
 	case "content_block_start":
-		return d.start(v, dst)
+		return d.start(index, jsonscan.Get(v, "content_block"), dst)
 	case "content_block_stop":
-		return d.stop(v, dst)
+		return d.stop(index, dst)
 	case "message_start":
 		return d.open(jsonscan.Get(v, "message"), dst), nil
 	case "message_delta":
-		return d.finish(v, dst), nil
+		d.usage(jsonscan.Get(v, "usage"))
+		return d.finish(delta, dst), nil
 	case "message_stop":
 		d.done = true
 	case "ping":
@@ -81,14 +93,12 @@ func (d *decoder) usage(v []byte) {
 	d.n.settle(&d.x.Usage)
 }
 
-func (d *decoder) finish(v []byte, dst []ai.Event) []ai.Event {
-	d.usage(jsonscan.Get(v, "usage"))
-	delta := jsonscan.Get(v, "delta")
+func (d *decoder) finish(delta []byte, dst []ai.Event) []ai.Event {
 	reason := jsonscan.Get(delta, "stop_reason")
 	if jsonscan.Kind(reason) != jsonscan.String {
 		return dst
 	}
-	d.x.Finish = finish(jsonscan.Text(reason))
+	d.x.Finish = finish(reason)
 	explained := jsonscan.Get(jsonscan.Get(delta, "stop_details"), "explanation")
 	if d.x.Finish == ai.FinishRefusal && d.parts == 0 && len(explained) > len(`""`) && !jsonscan.IsNull(explained) {
 		dst = append(dst, ai.Event{Kind: ai.EventRefusal, Text: d.view(explained)})
@@ -101,24 +111,24 @@ func (d *decoder) finish(v []byte, dst []ai.Event) []ai.Event {
 }
 
 // block finds the open block that an event belongs to.
-func (d *decoder) block(v []byte) (*openBlock, error) {
-	i, ok := jsonscan.Int(jsonscan.Get(v, "index"))
+func (d *decoder) block(index []byte) (*openBlock, error) {
+	i, ok := jsonscan.Int(index)
 	if !ok || i < 0 || i >= int64(len(d.blocks)) || d.blocks[i].closed {
-		return nil, fmt.Errorf("stream of Anthropic: %s has an index of no open block", jsonscan.Text(jsonscan.Get(v, "type")))
+		return nil, errNoBlock
 	}
 	return &d.blocks[i], nil
 }
 
+var errNoBlock = errors.New("stream of Anthropic: an event has an index of no open content block")
+
 // start opens a block. Its index must follow the one before, as Anthropic's own SDKs demand.
-func (d *decoder) start(v []byte, dst []ai.Event) ([]ai.Event, error) {
-	i, ok := jsonscan.Int(jsonscan.Get(v, "index"))
+func (d *decoder) start(index, block []byte, dst []ai.Event) ([]ai.Event, error) {
+	i, ok := jsonscan.Int(index)
 	if !ok || i != int64(len(d.blocks)) || i >= maxBlocks {
-		return dst, fmt.Errorf("stream of Anthropic: content_block_start must have index %d", len(d.blocks))
+		return dst, fmt.Errorf("stream of Anthropic: content_block_start must have index %d, below %d", len(d.blocks), maxBlocks)
 	}
 	b := openBlock{part: d.parts, call: d.calls}
-	block := jsonscan.Get(v, "content_block")
-	typ := d.view(jsonscan.Get(block, "type"))
-	switch string(typ) {
+	switch typ := d.view(jsonscan.Get(block, "type")); string(typ) {
 	case "text":
 		b.kind = ai.PartText
 		dst = d.piece(&b, ai.EventText, jsonscan.Get(block, "text"), dst)
@@ -160,23 +170,30 @@ func (d *decoder) piece(b *openBlock, kind ai.EventKind, raw []byte, dst []ai.Ev
 	return append(dst, ai.Event{Kind: kind, Part: b.part, Text: d.view(raw)})
 }
 
-func (d *decoder) delta(v []byte, dst []ai.Event) ([]ai.Event, error) {
-	b, err := d.block(v)
+func (d *decoder) delta(index, delta []byte, dst []ai.Event) ([]ai.Event, error) {
+	b, err := d.block(index)
 	if err != nil || b.kind == 0 {
 		return dst, err
 	}
-	delta := jsonscan.Get(v, "delta")
-	typ := d.view(jsonscan.Get(delta, "type"))
-	switch string(typ) {
+	var raw, text []byte
+	for k, m := range jsonscan.Fields(delta) {
+		switch string(k) {
+		case "type":
+			raw = m
+		case "text", "thinking", "signature", "partial_json":
+			text = m
+		}
+	}
+	switch typ := d.view(raw); string(typ) {
 	case "text_delta":
-		dst = d.piece(b, ai.EventText, jsonscan.Get(delta, "text"), dst)
+		dst = d.piece(b, ai.EventText, text, dst)
 	case "thinking_delta":
-		dst = d.piece(b, ai.EventReasoning, jsonscan.Get(delta, "thinking"), dst)
+		dst = d.piece(b, ai.EventReasoning, text, dst)
 	case "signature_delta":
-		dst = d.piece(b, ai.EventSignature, jsonscan.Get(delta, "signature"), dst)
+		dst = d.piece(b, ai.EventSignature, text, dst)
 	case "input_json_delta":
 		before := len(dst)
-		if dst = d.piece(b, ai.EventToolDelta, jsonscan.Get(delta, "partial_json"), dst); len(dst) > before {
+		if dst = d.piece(b, ai.EventToolDelta, text, dst); len(dst) > before {
 			dst[before].Call, b.filled = b.call, true
 		}
 	}
@@ -184,8 +201,8 @@ func (d *decoder) delta(v []byte, dst []ai.Event) ([]ai.Event, error) {
 }
 
 // stop closes a block. A call without arguments gets the empty object that Anthropic announced at its start.
-func (d *decoder) stop(v []byte, dst []ai.Event) ([]ai.Event, error) {
-	b, err := d.block(v)
+func (d *decoder) stop(index []byte, dst []ai.Event) ([]ai.Event, error) {
+	b, err := d.block(index)
 	if err != nil {
 		return dst, err
 	}

@@ -64,9 +64,10 @@ func appendUsage(dst []byte, u *ai.Usage) []byte {
 	return dst
 }
 
-// finish is the canonical word for a stop reason; an unknown one is an ordinary end.
-func finish(reason string) ai.Finish {
-	switch reason {
+// finish is the canonical word for a raw stop reason; an unknown one is an ordinary end, null is none.
+func finish(raw []byte) ai.Finish {
+	var room []byte
+	switch reason := jsonscan.View(raw, &room); string(reason) {
 	case "":
 		return ""
 	case "max_tokens", "model_context_window_exceeded":
