@@ -40,10 +40,15 @@ func (c *Choice) take(e *Event) {
 	case EventReasoning:
 		c.part(PartReasoning, e.Text)
 	case EventSignature:
+		if e.Redacted {
+			c.Parts = append(c.Parts, Part{Kind: PartReasoning, Signature: string(e.Text), Redacted: true})
+			return
+		}
 		p := c.part(PartReasoning, nil)
-		p.Signature, p.Redacted = p.Signature+string(e.Text), e.Redacted
+		p.Signature = string(e.Text)
 	case EventToolStart:
-		c.Parts = append(c.Parts, Part{Kind: PartToolCall, Call: &ToolCall{ID: string(e.ID), Name: string(e.Name)}})
+		call := &ToolCall{ID: string(e.ID), Name: string(e.Name), Custom: e.Custom}
+		c.Parts = append(c.Parts, Part{Kind: PartToolCall, Call: call})
 	case EventToolDelta:
 		c.arguments(e)
 	case EventLogprobs:

@@ -39,3 +39,18 @@ func TestCollectFails(t *testing.T) {
 		t.Errorf("error %v, want %v", err, want)
 	}
 }
+
+func TestCollectRedacted(t *testing.T) {
+	c, err := ai.Collect([]ai.Event{
+		{Kind: ai.EventReasoning, Text: []byte("thought")},
+		{Kind: ai.EventSignature, Text: []byte("data"), Redacted: true},
+		{Kind: ai.EventToolStart, ID: []byte("1"), Custom: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ps := c.Choices[0].Parts
+	if len(ps) != 3 || ps[0].Redacted || ps[0].Signature != "" || !ps[1].Redacted || ps[1].Signature != "data" || !ps[2].Call.Custom {
+		t.Errorf("got %+v", ps)
+	}
+}
