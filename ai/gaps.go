@@ -24,7 +24,7 @@ func (g *Gaps) Leave(param string) { g.left = add(g.left, g.word(param)) }
 func (g *Gaps) Extras(extra []Field) {
 	for _, f := range extra {
 		switch f.Name {
-		case "prompt_cache_key", "prompt_cache_retention", "safety_identifier":
+		case "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "cache_control", "diagnostics":
 			g.Leave(f.Name)
 		default:
 			g.Refuse(f.Name)
