@@ -15,7 +15,7 @@ func (Provider) DecodeCompletion(x *ai.Exchange, body []byte) (*ai.Completion, e
 		return nil, err
 	}
 	c, err := ai.Collect(evs)
-	if err == nil && !d.Done() {
+	if err == nil && !d.CompleteAtEOF() {
 		err = errors.New("gemini: the answer holds no finished candidate")
 	}
 	if err != nil {

@@ -18,6 +18,8 @@ const maxChoices = 128
 type decoder struct {
 	x       *ai.Exchange
 	choices []choice
+	// want is how many choices were asked for.
+	want int
 	// text holds what had to be unescaped of the present frame.
 	text []byte
 	// id prefixes the ids of calls that came without one.
@@ -29,7 +31,10 @@ type decoder struct {
 	blocked bool
 }
 
-var _ ai.StreamDecoder = (*decoder)(nil)
+var (
+	_ ai.StreamDecoder = (*decoder)(nil)
+	_ ai.Lenient       = (*decoder)(nil)
+)
 
 // choice is how far a candidate has come.
 type choice struct {
@@ -46,26 +51,33 @@ type choice struct {
 func (Provider) NewStream(x *ai.Exchange) ai.StreamDecoder { return newDecoder(x) }
 
 func newDecoder(x *ai.Exchange) *decoder {
-	d := &decoder{x: x}
-	if c, err := x.Chat(); err == nil && c.Reasoning != nil {
-		d.signTexts = !c.Reasoning.Off
+	d := &decoder{x: x, want: 1}
+	if c, err := x.Chat(); err == nil {
+		d.want = max(c.N, 1)
+		d.signTexts = c.Reasoning != nil && !c.Reasoning.Off
 	}
 	return d
 }
 
-// Done implements ai.StreamDecoder. Gemini's streams have no terminator: they are complete when every candidate that
-// began has a finishReason.
-func (d *decoder) Done() bool {
+// Done implements ai.StreamDecoder. Gemini's streams have no terminator: they are complete when as many candidates as
+// were asked for have a finishReason.
+func (d *decoder) Done() bool { return d.blocked || d.ended() >= d.want }
+
+// CompleteAtEOF implements ai.Lenient: Gemini may answer with fewer candidates than were asked for.
+func (d *decoder) CompleteAtEOF() bool { return d.blocked || d.ended() > 0 }
+
+// ended counts the candidates that ended, if none is still open.
+func (d *decoder) ended() int {
 	n := 0
 	for i := range d.choices {
 		switch c := &d.choices[i]; {
 		case c.done:
 			n++
 		case c.seen:
-			return false
+			return 0
 		}
 	}
-	return n > 0 || d.blocked
+	return n
 }
 
 // Decode implements ai.StreamDecoder.
