@@ -205,19 +205,22 @@ func (e *encoder) whole(name string, v *int) {
 
 // stop writes the stop sequences. One of white space alone is refused by Anthropic.
 func (e *encoder) stop() {
-	if len(e.c.Stop) == 0 {
-		return
-	}
-	e.key("stop_sequences")
-	e.raw("[")
+	open := false
 	for _, s := range e.c.Stop {
 		if strings.TrimSpace(s) == "" {
 			e.g.Refuse("stop")
 			continue
 		}
+		if !open {
+			e.key("stop_sequences")
+			e.raw("[")
+			open = true
+		}
 		e.b = jsonscan.AppendQuoted(jsonscan.AppendComma(e.b), s)
 	}
-	e.raw("]")
+	if open {
+		e.raw("]")
+	}
 }
 
 // account writes who asks and on which tier.

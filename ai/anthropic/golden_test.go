@@ -12,6 +12,7 @@ import (
 
 	"github.com/nantian-gw/nantian/ai"
 	"github.com/nantian-gw/nantian/ai/anthropic"
+	"github.com/nantian-gw/nantian/ai/openai"
 	"github.com/nantian-gw/nantian/ai/sse"
 )
 
@@ -20,6 +21,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // TestGolden runs every case of testdata through what its files ask for:
 //
 //	request.json  of an Anthropic client -> chat.json (canonical), upstream.txt (to Anthropic by translation)
+//	openai.json   of an OpenAI client    -> openai.txt (to Anthropic)
 //	answer.json   of Anthropic           -> completion.json (canonical), client.json (to an Anthropic client)
 //	stream.sse    of Anthropic           -> events.txt (canonical), client.sse (to an Anthropic client)
 //	events.json   of another provider    -> client.sse
@@ -33,7 +35,7 @@ func TestGolden(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			for name, run := range map[string]func(*testing.T, string, []byte){
 				"request.json": goldenRequest, "answer.json": goldenAnswer, "stream.sse": goldenStream,
-				"events.json": goldenEvents, "error.json": goldenError,
+				"events.json": goldenEvents, "openai.json": goldenOpenAI, "error.json": goldenError,
 			} {
 				in, err := os.ReadFile(filepath.Join(dir, name))
 				if err == nil {
@@ -125,6 +127,21 @@ func goldenRequest(t *testing.T, dir string, in []byte) {
 	}
 	golden(t, filepath.Join(dir, "chat.json"), canonical(t, c))
 	golden(t, filepath.Join(dir, "upstream.txt"), encoded(t, x))
+}
+
+// goldenOpenAI shows the request as it goes out, before that what is not supported without Drop.
+func goldenOpenAI(t *testing.T, dir string, in []byte) {
+	x := exchange(openai.Dialect{}, in)
+	if err := x.Client.Peek(x.Op, in, &x.Request); err != nil {
+		t.Fatal(err)
+	}
+	x.Target.Model = x.Request.Model
+	got := encoded(t, x)
+	if bytes.HasPrefix(got, []byte("error: ")) {
+		x.Target.Drop = true
+		got = append(got, encoded(t, x)...)
+	}
+	golden(t, filepath.Join(dir, "openai.txt"), got)
 }
 
 // exchange goes from a client to Anthropic.
