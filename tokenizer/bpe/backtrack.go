@@ -9,41 +9,95 @@ import "math/bits"
 //
 // It keeps two bits for each byte. The tokens themselves are found again in the trie when it goes back.
 type backtracker struct {
+	v      *vocab
 	starts bitset // where the tokens chosen so far begin
 	dead   bitset // borders given up
+	// known remembers the answers of compatible: left<<18 | right | answer<<36, a direct-mapped table. Runs of one
+	// character ask the same few questions over and over.
+	known [1 << knownBits]uint64
+	// again is, for a byte, the last long token that was seen to follow itself in a run of it.
+	again [256]uint32
 }
 
-// count returns the number of tokens of p. It assumes that p is not empty.
-func (b *backtracker) count(v *vocab, p []byte) int {
+const (
+	knownBits = 12
+	asked     = 1 << (2 * tokenBits)
+	yes       = 2 * asked
+	long      = 16 // bytes of a long token
+)
+
+// count returns the number of tokens of p, which is not empty.
+func (b *backtracker) count(p []byte) int {
 	b.starts, b.dead = b.starts.reset(len(p)+1), b.dead.reset(len(p)+1)
-	const none = 1<<32 - 1
-	n, pos := 0, 0
-	last, next := uint32(none), v.longest(p)
+	tokens := b.v.tokens
+	n, pos, last, next := 0, 0, uint32(none), b.first(p)
 	for {
-		end := pos + v.tokens[next].len()
+		t := tokens[next]
+		end := pos + t.len()
 		switch {
-		case !b.dead.has(end) && (last == none || v.compatible(last, next)):
+		case !b.dead.has(end) && (last == none || b.compatible(last, next)):
 			b.starts.set(pos)
 			n++
 			if end == len(p) {
 				return n
 			}
-			pos, last = end, next
-			next = v.longest(p[pos:])
-		case end > pos+1:
-			next = v.longest(p[pos : end-1])
+			if next == last && t.len() >= long && p[pos] == p[pos+1] {
+				b.again[p[pos]] = next
+			}
+			pos, last, next = end, next, b.first(p[end:])
+		case t.prefix() != next:
+			next = t.prefix()
 		default:
 			b.dead.set(pos)
 			n--
-			next = last
-			pos -= v.tokens[last].len()
+			pos -= tokens[last].len()
 			b.starts.clear(pos)
-			last = none
-			if n > 0 {
-				last = v.longest(p[b.starts.before(pos):pos])
-			}
+			last, next = b.before(p, pos), b.resume(last, p[pos:])
 		}
 	}
+}
+
+// first returns the token to try first on the text p: the longest, as a rule. Of a run of one character the vocabulary
+// has many lengths, of which one is right nearly always, and the longest is not it.
+func (b *backtracker) first(p []byte) uint32 {
+	longest := b.v.longest(p)
+	guess := b.again[p[0]]
+	for t := longest; b.v.tokens[t].len() >= long; t = b.v.tokens[t].prefix() {
+		if t == guess {
+			return guess
+		}
+	}
+	return longest
+}
+
+// resume returns the token to go on from where the text p was given up after token t: t, unless t was only a guess.
+func (b *backtracker) resume(t uint32, p []byte) uint32 {
+	if b.v.tokens[t].len() >= long {
+		return b.v.longest(p)
+	}
+	return t
+}
+
+const none = 1<<32 - 1
+
+// before returns the chosen token that ends at pos.
+func (b *backtracker) before(p []byte, pos int) uint32 {
+	if pos == 0 {
+		return none
+	}
+	return b.v.longest(p[b.starts.before(pos):pos])
+}
+
+func (b *backtracker) compatible(left, right uint32) bool {
+	key := uint64(left)<<tokenBits | uint64(right) | asked
+	e := &b.known[hash(key)>>(64-knownBits)]
+	if *e&^yes != key {
+		*e = key
+		if b.v.compatible(left, right) {
+			*e |= yes
+		}
+	}
+	return *e&yes != 0
 }
 
 type bitset []uint64

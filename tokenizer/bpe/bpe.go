@@ -18,6 +18,7 @@ import (
 type Encoding struct {
 	v       *vocab
 	split   splitter
+	quick   func(x uint64) int
 	workers sync.Pool
 }
 
@@ -56,8 +57,8 @@ func open(file string, tokens int, split splitter, quick func(uint64) int) (*Enc
 	if err != nil {
 		return nil, err
 	}
-	e := &Encoding{v: v, split: split}
-	e.workers.New = func() any { return &worker{v: v, split: split, quick: quick} }
+	e := &Encoding{v: v, split: split, quick: quick}
+	e.workers.New = func() any { return &worker{split: e.split, quick: e.quick, long: backtracker{v: e.v}} }
 	return e, nil
 }
 

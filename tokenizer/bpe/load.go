@@ -5,7 +5,7 @@ import "fmt"
 // load reads the first n tokens, all if n is 0, of a file of command gen, whose doc comment gives the format.
 func load(file string, n int) (*vocab, error) {
 	const head, bytes = 12, 256
-	if len(file) < head+bytes || file[:4] != "BPE1" {
+	if len(file) < head+bytes || file[:4] != "BPE2" {
 		return nil, fmt.Errorf("bpe: not a vocabulary of this version")
 	}
 	total, slots := int(le32(file[4:])), int(le32(file[8:]))
@@ -26,18 +26,16 @@ func load(file string, n int) (*vocab, error) {
 		l.v.pairs = pairUp(merges, n)
 	}()
 	for i := range bytes {
-		id := uint32(i)
 		l.bytes = append(l.bytes, file[head+i])
-		l.insert(newToken(id, id, 1), 0, l.bytes[i:])
+		t := token(i) | token(i)<<tokenBits | token(i)<<(2*tokenBits) | 1<<(3*tokenBits)
+		l.insert(t, 0, l.bytes[i:])
 	}
 	for i := range n - bytes {
-		l.merge(halves(merges[i*mergeSize:]))
+		l.add(merge(merges[i*mergeSize:]))
 	}
 	<-paired
 	return l.v, nil
 }
-
-const mergeSize = 5
 
 type loader struct {
 	v      *vocab
@@ -47,28 +45,30 @@ type loader struct {
 	ends   []uint32 // slot in which each token ends
 }
 
-// halves reads the first of merges.
-func halves(merges string) (left, right uint32) {
-	h := uint64(le32(merges)) | uint64(merges[4])<<32
-	return uint32(h & 0xFFFFF), uint32(h >> 20)
+const mergeSize = 7
+
+// merge reads the first of merges: a token without its length.
+func merge(merges string) token {
+	return token(le32(merges)) | token(le32(merges[3:]))>>8<<32
 }
 
 // pairUp returns the table of the first n tokens.
-func pairUp(merges string, n int) pairs {
+func pairUp(merges string, n int) *pairs {
 	p := newPairs(n)
 	for id := 256; id < n; id++ {
-		left, right := halves(merges)
-		p.add(left, right, uint32(id))
+		t := merge(merges)
+		p.add(t.left(), t.right(), uint32(id))
 		merges = merges[mergeSize:]
 	}
 	return p
 }
 
-// merge adds the token made of two others.
-func (l *loader) merge(left, right uint32) {
-	head, tail := l.text(left), l.text(right)
+// add adds a token that is made of two others.
+func (l *loader) add(t token) {
+	head, tail := l.text(t.left()), l.text(t.right())
 	l.bytes = append(append(l.bytes, head...), tail...)
-	l.insert(newToken(left, right, uint32(len(head)+len(tail))), l.v.slots[l.ends[left]].node>>labelBits, tail)
+	t |= token(len(head)+len(tail)) << (3 * tokenBits)
+	l.insert(t, l.v.slots[l.ends[t.left()]].node>>labelBits, tail)
 }
 
 func (l *loader) text(id uint32) []byte { return l.bytes[l.starts[id]:l.starts[id+1]] }

@@ -7,22 +7,22 @@ import "math"
 type vocab struct {
 	tokens []token
 	slots  []slot // double array: child c of a node with base b is slots[b^c], the root's base is 0
-	pairs  pairs
+	pairs  *pairs
 }
 
-// A token is its two halves, the tokens that merge into it (itself if it is a byte), and its length in bytes:
-// left | right<<18 | length<<36.
+// A token is its two halves, the tokens that merge into it, the longest token that is a proper prefix of it (each itself
+// if it is a byte), and its length in bytes: left | right<<18 | prefix<<36 | length<<54.
 type token uint64
 
-const tokenBits = 18
+const (
+	tokenBits = 18
+	tokenMask = 1<<tokenBits - 1
+)
 
-func newToken(left, right, length uint32) token {
-	return token(left) | token(right)<<tokenBits | token(length)<<(2*tokenBits)
-}
-
-func (t token) left() uint32  { return uint32(t & (1<<tokenBits - 1)) }
-func (t token) right() uint32 { return uint32(t >> tokenBits & (1<<tokenBits - 1)) }
-func (t token) len() int      { return int(t >> (2 * tokenBits)) }
+func (t token) left() uint32   { return uint32(t & tokenMask) }
+func (t token) right() uint32  { return uint32(t >> tokenBits & tokenMask) }
+func (t token) prefix() uint32 { return uint32(t >> (2 * tokenBits) & tokenMask) }
+func (t token) len() int       { return int(t >> (3 * tokenBits)) }
 
 // A slot is a node of the trie of all tokens.
 type slot struct {
@@ -92,17 +92,24 @@ func (v *vocab) compatible(a, b uint32) bool {
 type pairs struct {
 	entries []uint64
 	shift   uint8
+	// seen has a bit for each of the first bits of the hash of a pair. Most questions are about pairs that do not
+	// merge; this answers nine of ten of them from a cache, which the table is too large for.
+	seen [1 << (seenBits - 6)]uint64
 }
 
-func (p *pairs) home(key uint64) uint64 { return key * 0x9E3779B97F4A7C15 >> p.shift }
+const seenBits = 21
 
 func (p *pairs) find(a, b uint32) (merged uint32, ok bool) {
 	key := uint64(a)<<tokenBits | uint64(b)
+	h := hash(key)
+	if bit := h >> (64 - seenBits); p.seen[bit>>6]>>(bit&63)&1 == 0 {
+		return 0, false
+	}
 	mask := uint64(len(p.entries) - 1)
-	for i := p.home(key); ; i++ {
+	for i := h >> p.shift; ; i++ {
 		e := p.entries[i&mask]
 		if e>>tokenBits == key {
-			return uint32(e & (1<<tokenBits - 1)), e != 0
+			return uint32(e & tokenMask), e != 0
 		}
 		if e == 0 {
 			return 0, false
@@ -112,18 +119,21 @@ func (p *pairs) find(a, b uint32) (merged uint32, ok bool) {
 
 func (p *pairs) add(a, b, merged uint32) {
 	key := uint64(a)<<tokenBits | uint64(b)
+	h := hash(key)
+	bit := h >> (64 - seenBits)
+	p.seen[bit>>6] |= 1 << (bit & 63)
 	mask := uint64(len(p.entries) - 1)
-	i := p.home(key)
+	i := h >> p.shift
 	for p.entries[i&mask] != 0 {
 		i++
 	}
 	p.entries[i&mask] = key<<tokenBits | uint64(merged)
 }
 
-func newPairs(n int) pairs {
+func newPairs(n int) *pairs {
 	shift := uint8(63)
 	for 1<<(64-shift) < 2*n {
 		shift--
 	}
-	return pairs{entries: make([]uint64, 1<<(64-shift)), shift: shift}
+	return &pairs{entries: make([]uint64, 1<<(64-shift)), shift: shift}
 }

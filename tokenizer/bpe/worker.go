@@ -8,7 +8,6 @@ import (
 
 // A worker counts for one caller at a time. What it remembers depends on its encoding alone.
 type worker struct {
-	v     *vocab
 	split splitter
 	quick func(x uint64) int
 	short [1 << shortBits]uint64  // memo of pieces of 1 to 7 bytes: bytes | count<<56 | length<<60, direct-mapped
@@ -23,7 +22,7 @@ const (
 	countMask          = 0xF << countAt
 )
 
-const maxKept = 1 << 16 // bytes of text for which a worker keeps scratch for its next caller
+const maxKept = 1 << 20 // bytes of text for which a worker keeps scratch for its next caller
 
 // text returns the number of tokens of t, which is valid UTF-8.
 func (w *worker) text(t []byte) (n int) {
@@ -94,10 +93,10 @@ func hash(x uint64) uint64 { return x * 0x9E3779B97F4A7C15 }
 
 // count returns the number of tokens of a piece without a look at the memos.
 func (w *worker) count(p []byte) int {
-	if w.v.whole(p) {
+	if w.long.v.whole(p) {
 		return 1
 	}
-	return w.long.count(w.v, p)
+	return w.long.count(p)
 }
 
 // replaceInvalid returns t with U+FFFD in place of each byte that is not part of a valid UTF-8 sequence.
@@ -113,10 +112,10 @@ func (w *worker) replaceInvalid(t []byte) []byte {
 
 // release drops scratch that only an unusually large text needs.
 func (w *worker) release() {
-	if cap(w.valid) > maxKept {
+	if cap(w.valid) > maxKept/4 {
 		w.valid = nil
 	}
 	if cap(w.long.starts) > maxKept/64 {
-		w.long = backtracker{}
+		w.long.starts, w.long.dead = nil, nil
 	}
 }

@@ -2,16 +2,17 @@
 //
 // A file holds (integers little endian):
 //
-//	4 bytes   magic "BPE1"
+//	4 bytes   magic "BPE2"
 //	4 bytes   number of tokens
 //	4 bytes   number of slots of the trie
 //	256 bytes the byte that token i stands for, i < 256
-//	5 bytes   for each further token, in rank order: left | right<<20, the two tokens that merge into it
+//	7 bytes   for each further token, in rank order: left | right<<18 | prefix<<36, the two tokens that merge into it
+//	          and the longest that is a proper prefix of it
 //	1 or 3    for each node of the trie, in the order in which inserting the tokens by rank creates it: 0 for a leaf,
 //	          else 1+base>>16 and the low 16 bits of its base
 //
 // Everything else (bytes and lengths of tokens, the trie, the table of pairs) follows from it when it is loaded. Only the
-// bases are stored although they could be computed: finding them is the slow part of building a double array.
+// bases and prefixes are stored although they could be computed too: that would take most of the time of loading.
 package main
 
 import (
@@ -57,7 +58,7 @@ func encode(ranks map[string]int) ([]byte, error) {
 	root, order := buildTrie(tokens)
 	slots := place(root, order)
 
-	b := []byte("BPE1")
+	b := []byte("BPE2")
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(tokens)))
 	b = binary.LittleEndian.AppendUint32(b, uint32(slots))
 	for i, t := range tokens[:256] {
@@ -71,8 +72,8 @@ func encode(ranks map[string]int) ([]byte, error) {
 		if !ok {
 			return nil, fmt.Errorf("token %q is not made by merging two of lower rank", t)
 		}
-		m := uint64(left) | uint64(right)<<20
-		b = append(b, byte(m), byte(m>>8), byte(m>>16), byte(m>>24), byte(m>>32))
+		m := uint64(left) | uint64(right)<<18 | uint64(prefix(t, ids))<<36
+		b = append(b, binary.LittleEndian.AppendUint64(nil, m)[:7]...)
 	}
 	for _, n := range order {
 		if n.base == 0 {
@@ -104,6 +105,15 @@ func split(t string, ids map[string]uint32) (left, right uint32, ok bool) {
 		parts = slices.Delete(parts, at+1, at+2)
 	}
 	return ids[parts[0]], ids[parts[1]], true
+}
+
+// prefix returns the longest token that is a proper prefix of t.
+func prefix(t string, ids map[string]uint32) uint32 {
+	n := len(t) - 1
+	for ids[t[:n]] == 0 && n > 1 {
+		n--
+	}
+	return ids[t[:n]]
 }
 
 type node struct {
