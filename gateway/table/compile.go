@@ -137,60 +137,28 @@ func sortedKeys(rs map[string]*xdsv1.Resource, of func(*xdsv1.Resource) bool) []
 
 // index puts the matches of all routes under the hostnames of their listeners.
 func (c *compiler) index() {
-	var all []*paths
+	type place struct {
+		listener *Listener
+		hostname string
+	}
+	building := map[place]*pathsBuilder{}
 	for _, r := range c.table.routes {
 		for i := range r.parents {
 			p := &r.parents[i]
 			l := c.listeners[p.listener.GetKey()]
 			for _, h := range p.hostnames {
-				ps, ok := l.paths.get(h)
-				if !ok {
-					ps = &paths{}
-					l.paths.set(h, ps)
-					all = append(all, ps)
+				b := building[place{l, h}]
+				if b == nil {
+					b = &pathsBuilder{}
+					building[place{l, h}] = b
 				}
-				ps.add(p.matches)
+				for _, m := range p.matches {
+					b.add(m)
+				}
 			}
 		}
 	}
-	for _, ps := range all {
-		ps.sort()
-	}
-}
-
-func (p *paths) add(list []*match) {
-	for _, m := range list {
-		switch path := m.place.path; m.place.kind {
-		case exactPath:
-			p.exact = put(p.exact, &p.exactLengths, path, m)
-		case patternPath:
-			p.patterns = append(p.patterns, m)
-		case prefixPath:
-			if path == "" {
-				p.root = append(p.root, m)
-			} else {
-				p.prefix = put(p.prefix, &p.prefixLengths, path, m)
-			}
-		}
-	}
-}
-
-func put(to map[string][]*match, l *lengths, path string, m *match) map[string][]*match {
-	if to == nil {
-		to = map[string][]*match{}
-	}
-	l.add(len(path))
-	to[path] = append(to[path], m)
-	return to
-}
-
-func (p *paths) sort() {
-	slices.SortFunc(p.root, (*match).compare)
-	slices.SortFunc(p.patterns, (*match).compare)
-	for _, list := range p.exact {
-		slices.SortFunc(list, (*match).compare)
-	}
-	for _, list := range p.prefix {
-		slices.SortFunc(list, (*match).compare)
+	for at, b := range building {
+		at.listener.paths.set(at.hostname, b.build())
 	}
 }

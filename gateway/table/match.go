@@ -11,7 +11,6 @@ import (
 // match is one entry of a rule's matches, below the path that it is indexed under.
 type match struct {
 	rule   *Rule
-	place  place
 	method string // empty: any
 	// pattern is matched against the path; nil for exact paths and prefixes.
 	pattern *regexp.Regexp
@@ -19,6 +18,7 @@ type match struct {
 	grpcMethod string
 	headers    []valueMatch
 	query      []valueMatch
+	place      place
 }
 
 // pathKind says how a match is indexed.

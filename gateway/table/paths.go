@@ -2,19 +2,18 @@ package table
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/nantian-gw/nantian/gateway/exchange"
 )
 
 // paths are the matches of one hostname by path. Each list is in order of precedence. The nil index is empty.
 type paths struct {
-	exact    map[string][]*match
-	patterns []*match // by regular expression
+	exact    byPath
+	patterns []match // by regular expression
 	// prefix is by the prefix without its last slash; that of "/" is in root.
-	prefix map[string][]*match
-	root   []*match
-	// lengths of the keys, so that a path made of slashes is not looked up at each of them.
-	exactLengths, prefixLengths lengths
+	prefix byPath
+	root   []match
 }
 
 // find is the rule that serves x. It sets x.MatchedPrefix.
@@ -22,15 +21,13 @@ func (p *paths) find(x *exchange.Exchange) *Rule {
 	if p == nil {
 		return nil
 	}
-	if p.exactLengths.has(len(x.Path)) {
-		if m := first(p.exact[string(x.Path)], x); m != nil {
-			x.MatchedPrefix = len(x.Path)
-			return m.rule
-		}
+	if r := first(p.exact.get(x.Path), x); r != nil {
+		x.MatchedPrefix = len(x.Path)
+		return r
 	}
-	if m := first(p.patterns, x); m != nil {
+	if r := first(p.patterns, x); r != nil {
 		x.MatchedPrefix = 0
-		return m.rule
+		return r
 	}
 	return p.findPrefix(x)
 }
@@ -41,35 +38,82 @@ func (p *paths) findPrefix(x *exchange.Exchange) *Rule {
 	if len(path) == 0 || path[0] != '/' {
 		return nil
 	}
-	for n := min(len(path), p.prefixLengths.max()); n > 0; n-- {
+	for n := min(len(path), p.prefix.longest); n > 0; n-- {
 		if n < len(path) && path[n] != '/' {
 			if n = bytes.LastIndexByte(path[:n], '/'); n == 0 {
 				break
 			}
 		}
-		if !p.prefixLengths.has(n) {
-			continue
-		}
-		if m := first(p.prefix[string(path[:n])], x); m != nil {
+		if r := first(p.prefix.get(path[:n]), x); r != nil {
 			x.MatchedPrefix = n
-			return m.rule
+			return r
 		}
 	}
-	if m := first(p.root, x); m != nil {
-		x.MatchedPrefix = 0
-		return m.rule
+	x.MatchedPrefix = 0
+	return first(p.root, x)
+}
+
+// first is the rule of the first match of a list that accepts x.
+func first(list []match, x *exchange.Exchange) *Rule {
+	for i := range list {
+		if list[i].accepts(x) {
+			return list[i].rule
+		}
 	}
 	return nil
 }
 
-// first is the first match of a list that accepts x.
-func first(list []*match, x *exchange.Exchange) *match {
-	for _, m := range list {
-		if m.accepts(x) {
-			return m
+// byPath are lists by path. Most hostnames have a handful of paths, which a walk finds sooner than a map.
+type byPath struct {
+	few  []pathList
+	many map[string][]match // in place of few
+	// lengths of the paths, so that a request's path that is nothing but slashes is not hashed at each of them.
+	lengths lengths
+	longest int
+}
+
+type pathList struct {
+	path string
+	list []match
+}
+
+// maxFew is where a map begins to win.
+const maxFew = 8
+
+func (b *byPath) get(path []byte) []match {
+	if b.many == nil {
+		for i := range b.few {
+			if b.few[i].path == string(path) {
+				return b.few[i].list
+			}
+		}
+		return nil
+	}
+	if !b.lengths.has(len(path)) {
+		return nil
+	}
+	return b.many[string(path)]
+}
+
+func newByPath(lists map[string][]match) byPath {
+	var b byPath
+	for path, list := range lists {
+		sortMatches(list)
+		b.longest = max(b.longest, len(path))
+		if len(lists) > maxFew {
+			b.lengths.add(len(path))
+		} else {
+			b.few = append(b.few, pathList{path, list})
 		}
 	}
-	return nil
+	if len(lists) > maxFew {
+		b.many = lists
+	}
+	return b
+}
+
+func sortMatches(list []match) {
+	slices.SortFunc(list, func(a, b match) int { return a.compare(&b) })
 }
 
 // lengths is a set of small numbers.
@@ -84,5 +128,34 @@ func (l *lengths) add(n int) {
 
 func (l lengths) has(n int) bool { return n/64 < len(l) && l[n/64]&(1<<(n%64)) != 0 }
 
-// max is no less than any number of the set.
-func (l lengths) max() int { return len(l)*64 - 1 }
+// pathsBuilder gathers the matches of one hostname.
+type pathsBuilder struct {
+	exact, prefix  map[string][]match
+	patterns, root []match
+}
+
+func (b *pathsBuilder) add(m *match) {
+	switch path := m.place.path; {
+	case m.place.kind == patternPath:
+		b.patterns = append(b.patterns, *m)
+	case m.place.kind == exactPath:
+		put(&b.exact, path, m)
+	case path == "":
+		b.root = append(b.root, *m)
+	default:
+		put(&b.prefix, path, m)
+	}
+}
+
+func put(to *map[string][]match, path string, m *match) {
+	if *to == nil {
+		*to = map[string][]match{}
+	}
+	(*to)[path] = append((*to)[path], *m)
+}
+
+func (b *pathsBuilder) build() *paths {
+	sortMatches(b.patterns)
+	sortMatches(b.root)
+	return &paths{exact: newByPath(b.exact), patterns: b.patterns, prefix: newByPath(b.prefix), root: b.root}
+}
