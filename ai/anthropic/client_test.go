@@ -106,7 +106,8 @@ func TestDecodeChatRefuses(t *testing.T) {
 // What has no canonical form is named as the client wrote it, so that a provider of another schema can refuse it.
 func TestExtraNamesWhatIsLost(t *testing.T) {
 	c, err := anthropic.Dialect{}.DecodeChat(ai.OpChat, []byte(`{"model":"m","max_tokens":1,
-		"messages":[{"role":"user","content":[{"type":"text","text":"a","new":1}],"new":2}],
+		"messages":[{"role":"user","content":[{"type":"text","text":"a","new":1},{"type":"tool_result","tool_use_id":"t","content":[
+			{"type":"document","context":"c","source":{"type":"url","url":"u"}}]}],"new":2}],
 		"tools":[{"name":"t","input_examples":[{}],"defer_loading":false,"allowed_callers":["direct"]},{"name":"u","defer_loading":true}],
 		"metadata":{"user_id":"u","other":1},"output_config":{"task_budget":{}},"cache_control":{"type":"ephemeral"}}`))
 	if err != nil {
@@ -116,7 +117,7 @@ func TestExtraNamesWhatIsLost(t *testing.T) {
 	for _, f := range c.Extra {
 		got = append(got, f.Name)
 	}
-	want := []string{"messages[0].new", "tools[0].input_examples", "tools[1].defer_loading", "metadata.other", "output_config.task_budget", "cache_control"}
+	want := []string{"messages[0].new", "messages[0].content[1].content[0].context", "tools[0].input_examples", "tools[1].defer_loading", "metadata.other", "output_config.task_budget", "cache_control"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

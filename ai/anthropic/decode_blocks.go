@@ -29,7 +29,7 @@ func (d *chatDecoder) message(i int, v []byte) error {
 	if err := d.pair(role, parts); err != nil {
 		return under(err, "content")
 	}
-	d.noteDocuments(i, parts)
+	d.noteDocuments("messages["+strconv.Itoa(i)+"].content", parts)
 	d.split(role, parts)
 	return nil
 }
@@ -64,12 +64,18 @@ func (d *chatDecoder) pair(role ai.Role, parts []ai.Part) error {
 	return nil
 }
 
-// noteDocuments keeps what a document has beyond its canonical form. The provider of this schema finds it in Part.Raw.
-func (d *chatDecoder) noteDocuments(i int, parts []ai.Part) {
+// noteDocuments keeps what a document has beyond its canonical form. The provider of this
+// schema finds the block in Part.Annotations.
+func (d *chatDecoder) noteDocuments(at string, parts []ai.Part) {
 	for n := range parts {
-		for _, name := range documentExtras {
-			if v := documentExtra(parts[n].Raw, name); parts[n].Kind == ai.PartFile && v != nil {
-				d.extra("messages["+strconv.Itoa(i)+"].content["+strconv.Itoa(n)+"]."+name, v)
+		switch p := &parts[n]; p.Kind {
+		case ai.PartToolResult:
+			d.noteDocuments(at+"["+strconv.Itoa(n)+"].content", p.Result.Parts)
+		case ai.PartFile:
+			for _, name := range documentExtras {
+				if v := documentExtra(p.Annotations, name); v != nil {
+					d.extra(at+"["+strconv.Itoa(n)+"]."+name, v)
+				}
 			}
 		}
 	}
@@ -231,7 +237,7 @@ func documentBlock(p *ai.Part, v []byte) (known bool, err error) {
 	}
 	for _, name := range documentExtras {
 		if documentExtra(v, name) != nil {
-			p.Raw = v
+			p.Annotations = v
 		}
 	}
 	return onlyMembers(v, "type", "source", "title", "context", "citations", "cache_control"), nil

@@ -276,7 +276,8 @@ func isEmpty(obj []byte) bool {
 	return true
 }
 
-// extra forwards what has no canonical form to its own kind. What stood within a member is in Part.Raw, or is lost.
+// extra forwards what has no canonical form to its own kind. Of what stood within a
+// member, the extras of documents are in Part.Annotations.
 func (e *encoder) extra() {
 	if !e.own() {
 		e.g.Extras(e.c.Extra)

@@ -140,7 +140,7 @@ func (e *encoder) sendable(p *ai.Part) bool {
 	case ai.PartImage:
 		return sendableImage(p.Media)
 	case ai.PartFile:
-		return e.own() && p.Raw != nil || sendableFile(p.Media)
+		return e.own() && p.Annotations != nil || sendableFile(p.Media)
 	case ai.PartOpaque:
 		return e.own()
 	}
@@ -192,8 +192,8 @@ func (e *encoder) part(p *ai.Part) {
 		e.raw(`{"type":"image"`)
 		e.source(p.Media)
 	case ai.PartFile:
-		if e.own() && p.Raw != nil {
-			e.b = append(e.b, p.Raw...)
+		if e.own() && p.Annotations != nil {
+			e.b = append(e.b, p.Annotations...)
 			return
 		}
 		e.raw(`{"type":"document"`)
