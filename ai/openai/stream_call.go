@@ -63,8 +63,10 @@ func (c *choice) find(index int64, id []byte, named bool) int {
 }
 
 func (s *stream) start(c *choice, index int64, id, name []byte, custom bool, dst []ai.Event) (int, []ai.Event) {
-	c.kind = ai.EventPing // each call is a part of its own
-	c.turn(ai.EventToolStart)
+	if c.kind != 0 {
+		c.part++
+	}
+	c.kind = ai.EventToolStart
 	n := len(c.calls)
 	k := call{index: index, id: string(id), part: c.part}
 	if k.id == "" {
