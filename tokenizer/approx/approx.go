@@ -17,37 +17,46 @@ const Unknown = "unknown"
 //go:embed families.txt
 var familiesFile string
 
-// Families returns the names that New knows.
-func Families() []string {
-	var names []string
-	for line := range strings.Lines(familiesFile) {
-		if f, ok := parseFamily(line); ok {
-			names = append(names, f.name)
-		}
-	}
-	return names
-}
-
 type family struct {
 	name         string
 	ascii, other float64 // tokens for one of the base count
 }
 
-func parseFamily(line string) (f family, ok bool) {
-	fields := strings.Fields(line)
-	if len(fields) != 3 || strings.HasPrefix(line, "#") {
-		return family{}, false
+// Families returns the names that New knows.
+func Families() []string {
+	var names []string
+	for _, f := range families() {
+		names = append(names, f.name)
 	}
-	ascii, err := strconv.ParseFloat(fields[1], 64)
+	return names
+}
+
+func families() []family {
+	var fs []family
+	for line := range strings.Lines(familiesFile) {
+		fields := strings.Fields(line)
+		if len(fields) == 3 && fields[0] != "#" {
+			fs = append(fs, family{fields[0], factor(fields[1]), factor(fields[2])})
+		}
+	}
+	return fs
+}
+
+func factor(s string) float64 {
+	f, err := strconv.ParseFloat(s, 64)
 	if err != nil {
-		return family{}, false
+		panic("approx: families.txt: " + err.Error()) // embedded
 	}
-	other, err := strconv.ParseFloat(fields[2], 64)
-	return family{fields[0], ascii, other}, err == nil
+	return f
 }
 
 // An Estimator estimates the tokens of a family of models from an exact count of another encoding. It may be used by
 // many goroutines at once.
+//
+// Its error, measured on the corpus of package bpe against the last public vocabulary of the family, on English, code,
+// JSON, markup, Chinese and Japanese: at most 12% for claude (Claude 2) and mistral (Mistral v1), 5% for llama (Llama 3),
+// but 16% on Japanese. A mixture of rarer scripts is estimated too low, by 25% for llama, 36% for mistral and 43% for
+// claude. For the other families, and for newer models of these, it is unknown: see Calibration.
 type Estimator struct {
 	family family
 	base   func(text []byte) int
@@ -56,12 +65,13 @@ type Estimator struct {
 // New returns the Estimator of a family, that of Unknown if there is no such family. base counts with o200k_base.
 func New(name string, base func(text []byte) int) *Estimator {
 	e := &Estimator{base: base}
-	for line := range strings.Lines(familiesFile) {
-		if f, ok := parseFamily(line); ok && (f.name == name || f.name == Unknown) {
+	for _, f := range families() {
+		if f.name == name {
 			e.family = f
-			if f.name == name {
-				break
-			}
+			break
+		}
+		if f.name == Unknown {
+			e.family = f
 		}
 	}
 	return e
