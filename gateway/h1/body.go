@@ -40,9 +40,23 @@ func (b *Body) Reset(r *Reader, length int64, trailer *exchange.Trailer, end fun
 	*b = Body{r: r, length: length, chunked: length == Chunked, trailer: trailer, end: end}
 }
 
-// Buffered says whether Next will return without a wait.
+// Buffered says whether Next will return without a wait. The framing between two chunks alone is nothing to return.
 func (b *Body) Buffered() bool {
-	return b.err != nil || b.length == 0 || b.r.Buffered() > b.pending
+	switch n := b.r.br.Buffered() - b.pending; {
+	case b.err != nil || b.length == 0:
+		return true
+	case n <= 0 || !b.chunked || b.state == chunkData && b.left > 0:
+		return n > 0
+	case b.state == chunkTrailer || b.state == chunkEnd:
+		return b.state == chunkEnd
+	}
+	p, _ := b.r.br.Peek(b.r.br.Buffered())
+	p = p[b.pending:]
+	if b.state == chunkData {
+		p = p[min(2, len(p)):] // the CRLF of the chunk that was read
+	}
+	i := bytes.IndexByte(p, '\n')
+	return i >= 0 && i+1 < len(p)
 }
 
 // Next returns the next piece, valid until the next call.
