@@ -17,11 +17,36 @@ var _ protocol = models{}
 
 // routeList finds the lists of models and what else is read by GET.
 func (c *call) routeList(path []byte) protocol {
-	if rest, ok := bytes.CutPrefix(path, []byte("/v1/models")); ok && (len(rest) == 0 || rest[0] == '/') {
-		c.pathModel = bytes.TrimPrefix(rest, []byte("/"))
-		return models{}
+	switch string(path) {
+	case "/":
+		return welcome{}
+	case "/api/tags":
+		return ollamaTags{}
+	case "/api/version":
+		return ollamaVersion{}
 	}
-	return nil
+	if name, ok := listed(path, "/v1beta/models"); ok {
+		c.pathModel = name
+		return geminiModels{}
+	}
+	name, ok := listed(path, "/v1/models")
+	if !ok {
+		return nil
+	}
+	c.pathModel = name
+	if len(c.ctx.Request.Header.Peek("anthropic-version")) > 0 {
+		return anthropicModels{}
+	}
+	return models{}
+}
+
+// listed tells whether path is the list at base, or the model of that list that it names.
+func listed(path []byte, base string) ([]byte, bool) {
+	rest, ok := bytes.CutPrefix(path, []byte(base))
+	if !ok || len(rest) > 0 && rest[0] != '/' {
+		return nil, false
+	}
+	return bytes.TrimPrefix(rest, []byte("/")), true
 }
 
 // read accepts the path; a model that is not listed is an error.
@@ -72,3 +97,13 @@ var _ protocol = notFound{}
 
 func (notFound) read(*call, value) *apiError             { return nil }
 func (notFound) appendAnswer(dst []byte, _ *call) []byte { return dst }
+
+// welcome is GET /, for people and for probes.
+type welcome struct{ openai }
+
+var _ protocol = welcome{}
+
+func (welcome) read(*call, value) *apiError { return nil }
+func (welcome) appendAnswer(dst []byte, _ *call) []byte {
+	return append(dst, `{"status":"ok","server":"nantian-simulator"}`...)
+}

@@ -24,6 +24,8 @@ func (c *call) route() *apiError {
 	method := fasthttp.MethodPost
 	if p := postProtocol(string(path)); p != nil {
 		c.proto = p
+	} else if p := c.routeGemini(path); p != nil {
+		c.proto = p
 	} else if p := c.routeList(path); p != nil {
 		c.proto, method = p, fasthttp.MethodGet
 	}
@@ -51,6 +53,16 @@ func postProtocol(path string) protocol {
 		return completions{}
 	case "/v1/embeddings":
 		return embeddings{}
+	case "/v1/messages":
+		return messages{}
+	case "/v1/messages/count_tokens":
+		return countTokens{}
+	case "/api/chat":
+		return ollamaChat{}
+	case "/api/generate":
+		return ollamaGenerate{}
+	case "/api/embed":
+		return ollamaEmbed{}
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ type event struct {
 	index  int // of the block within the choice
 	block  *block
 	data   []byte // eventDelta: the next piece
+	sent   int    // pieces so far, of thoughts not
 }
 
 // cursor walks the events of an answer.
@@ -94,6 +95,9 @@ func (cu *cursor) advance() {
 		n := piece(rest)
 		e.kind, e.data = eventDelta, rest[:n]
 		cu.offset += n
+		if e.block.kind != blockThought {
+			e.sent++
+		}
 		return
 	}
 	e.kind, e.data = eventClose, nil
