@@ -65,12 +65,11 @@ func Trim(b []byte) []byte {
 // raw value.
 func Fields(obj []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func([]byte, []byte) bool) {
-		for i := open(obj, '{'); i >= 0; {
-			m := nextMember(obj, i)
-			if m.next < 0 || !yield(keyOf(obj[m.key:m.keyEnd]), obj[m.value:m.end]) {
+		var m member
+		for i := open(obj, '{'); m.read(obj, i); i = m.next {
+			if !yield(m.name(obj), obj[m.value:m.end]) {
 				return
 			}
-			i = m.next
 		}
 	}
 }
@@ -90,7 +89,8 @@ func Elems(arr []byte) iter.Seq[[]byte] {
 
 // Get is the raw value of a member of an object, or nil. Of equal keys, which Valid refuses, it takes the first.
 func Get(obj []byte, key string) []byte {
-	if m := find(obj, key); m.next >= 0 {
+	var m member
+	if m.find(obj, key) {
 		return obj[m.value:m.end]
 	}
 	return nil
@@ -100,54 +100,51 @@ func Get(obj []byte, key string) []byte {
 type member struct {
 	// key and keyEnd include the quotes.
 	key, keyEnd, value, end int
-	// next is where the next member begins, len(obj) if there is none, -1 if this is no member.
+	// next is where the next member begins, -1 if there is none.
 	next int
+	// plain: the key is known to hold no escape.
+	plain bool
 }
 
-var noMember = member{next: -1}
+// name is the text of the key.
+func (m *member) name(obj []byte) []byte {
+	if m.plain {
+		return obj[m.key+1 : m.keyEnd-1]
+	}
+	return keyOf(obj[m.key:m.keyEnd])
+}
 
-// find returns the member with that key.
-func find(obj []byte, key string) member {
-	for i := open(obj, '{'); i >= 0; {
-		m := nextMember(obj, i)
-		if m.next < 0 {
-			return noMember
+// find looks for the member with that key and says whether there is one.
+func (m *member) find(obj []byte, key string) bool {
+	for i := open(obj, '{'); m.read(obj, i); i = m.next {
+		if string(m.name(obj)) == key {
+			return true
 		}
-		if isKey(obj[m.key:m.keyEnd], key) {
-			return m
-		}
-		i = m.next
 	}
-	return noMember
+	return false
 }
 
-func isKey(raw []byte, key string) bool {
-	return string(raw[1:len(raw)-1]) == key || string(keyOf(raw)) == key
-}
-
-// nextMember reads the member at i.
-func nextMember(obj []byte, i int) member {
-	if i >= len(obj) || obj[i] != '"' {
-		return noMember
+// read reads the member at i and says whether there is one.
+func (m *member) read(obj []byte, i int) bool {
+	if i < 0 || i >= len(obj) || obj[i] != '"' {
+		return false
 	}
-	keyEnd := skipString(obj, i+1)
-	if keyEnd < 0 {
-		return noMember
+	m.key = i
+	m.keyEnd, m.plain = skipString(obj, i+1)
+	if m.keyEnd < 0 {
+		return false
 	}
-	v := space(obj, keyEnd)
+	v := space(obj, m.keyEnd)
 	if v >= len(obj) || obj[v] != ':' {
-		return noMember
+		return false
 	}
-	v = space(obj, v+1)
-	end := skip(obj, v)
-	if end < 0 {
-		return noMember
+	m.value = space(obj, v+1)
+	m.end = skip(obj, m.value)
+	if m.end < 0 {
+		return false
 	}
-	m := member{key: i, keyEnd: keyEnd, value: v, end: end, next: after(obj, end)}
-	if m.next < 0 {
-		m.next = len(obj)
-	}
-	return m
+	m.next = after(obj, m.end)
+	return true
 }
 
 // open is the place after an opening bracket and space, or -1.
@@ -181,7 +178,8 @@ func skip(b []byte, i int) int {
 	}
 	switch b[i] {
 	case '"':
-		return skipString(b, i+1)
+		end, _ := skipString(b, i+1)
+		return end
 	case '{', '[':
 		return skipNested(b, i)
 	case ',', ':', '}', ']':
@@ -196,13 +194,14 @@ func skip(b []byte, i int) int {
 func ends(x byte) bool { return x == ',' || x == '}' || x == ']' || isSpace(x) }
 
 func skipNested(b []byte, i int) int {
-	for depth := 0; i < len(b); {
+	for depth := 0; i < len(b); i++ {
 		switch b[i] {
 		case '"':
-			if i = skipString(b, i+1); i < 0 {
+			end, _ := skipString(b, i+1)
+			if end < 0 {
 				return -1
 			}
-			continue
+			i = end - 1
 		case '{', '[':
 			depth++
 		case '}', ']':
@@ -210,29 +209,31 @@ func skipNested(b []byte, i int) int {
 				return i + 1
 			}
 		}
-		i++
 	}
 	return -1
 }
 
 // shortString is how far a string is looked at in words of eight bytes before bytes.IndexByte is worth its call.
-const shortString = 32
+const shortString = 64
 
-// skipString is the place after the closing quote of a string whose text begins at i, or -1.
-func skipString(b []byte, i int) int {
-	for n := i + shortString; i < n && len(b)-i >= 8; i += 8 {
+// skipString is the place after the closing quote of a string whose text begins at i, or -1. plain says that the text is known
+// to hold no escape.
+func skipString(b []byte, i int) (end int, plain bool) {
+	plain = true
+	for n := i + shortString; i < n && len(b)-i >= 8; {
 		w := load64(b, i)
 		stop := ((w ^ lows*'"' - lows) | (w ^ lows*'\\' - lows)) & highs &^ w
 		if stop == 0 {
+			i += 8
 			continue
 		}
 		i += bits.TrailingZeros64(stop) / 8
 		if b[i] == '"' {
-			return i + 1
+			return i + 1, plain
 		}
-		break
+		i, plain = i+2, false
 	}
-	return skipLong(b, i)
+	return skipLong(b, min(i, len(b))), false
 }
 
 // skipLong looks for a quote after an even number of backslashes, from i on, which must not lie within an escape.

@@ -136,19 +136,15 @@ func AppendReplaced(dst, obj []byte, key string, value []byte) []byte {
 // AppendEdited is AppendReplaced for up to 64 members with different keys, in one scan.
 func AppendEdited(dst, obj []byte, edits []Edit) []byte {
 	done, all, copied := uint64(0), uint64(1)<<len(edits)-1, 0
-	for i := open(obj, '{'); i >= 0 && done != all; {
-		m := nextMember(obj, i)
-		if m.next < 0 {
-			break
-		}
+	var m member
+	for i := open(obj, '{'); done != all && m.read(obj, i); i = m.next {
 		for n := range edits {
-			if isKey(obj[m.key:m.keyEnd], edits[n].Key) {
+			if string(m.name(obj)) == edits[n].Key {
 				dst = append(append(dst, obj[copied:m.value]...), edits[n].Value...)
 				copied = m.end
 				done |= 1 << n
 			}
 		}
-		i = m.next
 	}
 	if done == all {
 		return append(dst, obj[copied:]...)
@@ -184,13 +180,14 @@ func appendMembers(dst, obj []byte, copied int, edits []Edit, done uint64) []byt
 }
 
 // AppendRemoved appends obj without a top-level member and without the comma that it needed; every other byte stays as it was.
-func AppendRemoved(dst, obj []byte, key string) []byte {
-	m := find(obj, key)
-	if m.next < 0 {
-		return append(dst, obj...)
+// It also answers the value of that member, nil if there was none.
+func AppendRemoved(dst, obj []byte, key string) (out, value []byte) {
+	var m member
+	if !m.find(obj, key) {
+		return append(dst, obj...), nil
 	}
 	from, to := m.key, m.end
-	if after(obj, m.end) >= 0 {
+	if m.next >= 0 {
 		to = m.next
 	} else {
 		for n := from - 1; n > 0 && obj[n] != '{'; n-- {
@@ -200,5 +197,5 @@ func AppendRemoved(dst, obj []byte, key string) []byte {
 			}
 		}
 	}
-	return append(append(dst, obj[:from]...), obj[to:]...)
+	return append(append(dst, obj[:from]...), obj[to:]...), obj[m.value:m.end]
 }

@@ -32,18 +32,18 @@ func TestAppendEdited(t *testing.T) {
 }
 
 func TestAppendRemoved(t *testing.T) {
-	f := func(obj, want string) {
+	f := func(obj, want, wantValue string) {
 		t.Helper()
-		if got := string(AppendRemoved(nil, []byte(obj), "usage")); got != want {
-			t.Errorf("%s: got %s, want %s", obj, got, want)
+		if got, value := AppendRemoved(nil, []byte(obj), "usage"); string(got) != want || string(value) != wantValue {
+			t.Errorf("%s: got %s and %s, want %s and %s", obj, got, value, want, wantValue)
 		}
 	}
-	f(`{"a":1, "usage":null, "b":2}`, `{"a":1, "b":2}`)
-	f(`{"a":1 , "usage":null }`, `{"a":1  }`)
-	f(`{"usage":{"a":[1]},"b":2}`, `{"b":2}`)
-	f(`{"usage":1}`, `{}`)
-	f(`{"a":{"usage":1}}`, `{"a":{"usage":1}}`)
-	f(`x`, `x`)
+	f(`{"a":1, "usage":null, "b":2}`, `{"a":1, "b":2}`, `null`)
+	f(`{"a":1 , "usage":null }`, `{"a":1  }`, `null`)
+	f(`{"usage":{"a":[1]},"b":2}`, `{"b":2}`, `{"a":[1]}`)
+	f(`{"usage":1}`, `{}`, `1`)
+	f(`{"a":{"usage":1}}`, `{"a":{"usage":1}}`, ``)
+	f(`x`, `x`, ``)
 }
 
 func TestWrite(t *testing.T) {

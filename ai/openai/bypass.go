@@ -67,23 +67,29 @@ func (Provider) AppendFrame(dst []byte, x *ai.Exchange, f ai.Frame) []byte {
 	if x.Request.WantsUsage || !bytes.Contains(f.Data, usageKey) {
 		return append(dst, f.Raw...)
 	}
-	usage := jsonscan.Get(f.Data, "usage")
-	if usage == nil {
-		return append(dst, f.Raw...)
-	}
-	if jsonscan.Kind(usage) == jsonscan.Object && string(jsonscan.Get(f.Data, "choices")) == "[]" {
-		return dst
-	}
+	start := len(dst)
 	if len(f.Event) > 0 {
 		dst = append(append(append(dst, "event: "...), f.Event...), '\n')
 	}
 	dst = append(dst, "data: "...)
-	start := len(dst)
-	dst = jsonscan.AppendRemoved(dst, f.Data, "usage")
-	for i, c := range dst[start:] { // between the members of an object a new line is a space
-		if c == '\n' {
-			dst[start+i] = ' '
-		}
+	data := len(dst)
+	dst, usage := jsonscan.AppendRemoved(dst, f.Data, "usage")
+	switch {
+	case usage == nil:
+		return append(dst[:start], f.Raw...)
+	case jsonscan.Kind(usage) == jsonscan.Object && length(jsonscan.Get(f.Data, "choices")) == 0:
+		return dst[:start]
+	case bytes.IndexByte(dst[data:], '\n') >= 0:
+		oneLine(dst[data:])
 	}
 	return append(dst, "\n\n"...)
+}
+
+// oneLine makes one line of a JSON text that stood on several: between members a new line is a space.
+func oneLine(b []byte) {
+	for i, c := range b {
+		if c == '\n' {
+			b[i] = ' '
+		}
+	}
 }
