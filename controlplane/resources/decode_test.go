@@ -145,8 +145,8 @@ func TestNewSetUsesTheFirstOfTwo(t *testing.T) {
 	d := NewDecoder(env)
 	a, _ := d.Decode("a.yaml", []byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: n, labels: {from: a}}"))
 	b, _ := d.Decode("b.yaml", []byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: n, labels: {from: b}}"))
-	s, problems := NewSet(append(a, b...))
-	if len(problems) != 1 || problems[0].String() != "b.yaml:1: Namespace n: is defined already at a.yaml:1, which is used" {
+	s := NewSet(append(a, b...), nil)
+	if problems := s.Problems(); len(problems) != 1 || problems[0].String() != "b.yaml:1: Namespace n: is defined already at a.yaml:1, which is used" {
 		t.Errorf("problems: %v", problems)
 	}
 	if got := s.NamespaceLabels("n")["from"]; got != "a" {
@@ -163,7 +163,6 @@ func FuzzDecode(f *testing.F) {
 	f.Add("a: &x [*x, *x]")
 	d := NewDecoder(env)
 	f.Fuzz(func(t *testing.T, text string) {
-		objects, _ := d.Decode("f.yaml", []byte(text))
-		NewSet(objects)
+		NewSet(d.Decode("f.yaml", []byte(text)))
 	})
 }

@@ -34,9 +34,10 @@ type Set struct {
 	AIProviders        Index[*v1alpha1.AIProvider]
 	AIBackends         Index[*v1alpha1.AIBackend]
 
-	origins map[Ref]Origin
-	slices  map[types.NamespacedName][]*discoveryv1.EndpointSlice
-	grants  map[string][]*gatewayv1.ReferenceGrant
+	problems []Problem
+	origins  map[Ref]Origin
+	slices   map[types.NamespacedName][]*discoveryv1.EndpointSlice
+	grants   map[string][]*gatewayv1.ReferenceGrant
 }
 
 // Index has the objects of one kind.
@@ -68,13 +69,12 @@ func (x *Index[T]) seal() {
 }
 
 // NewSet indexes objects. An object that is there twice is used once, the first time that it occurs; each further one is a
-// Problem.
-func NewSet(objects []Object) (*Set, []Problem) {
-	s := &Set{origins: make(map[Ref]Origin, len(objects))}
-	var problems []Problem
+// Problem. problems are those of the reading.
+func NewSet(objects []Object, problems []Problem) *Set {
+	s := &Set{origins: make(map[Ref]Origin, len(objects)), problems: slices.Clone(problems)}
 	for _, o := range objects {
 		if first, twice := s.origins[o.Ref]; twice {
-			problems = append(problems, Problem{
+			s.problems = append(s.problems, Problem{
 				Origin: o.Origin, Ref: o.Ref, Message: fmt.Sprintf("is defined already at %s, which is used", first),
 			})
 			continue
@@ -83,8 +83,11 @@ func NewSet(objects []Object) (*Set, []Problem) {
 		s.add(o.Value)
 	}
 	s.seal()
-	return s, problems
+	return s
 }
+
+// Problems lists what was wrong with the input.
+func (s *Set) Problems() []Problem { return s.problems }
 
 // Origin is where the object was read.
 func (s *Set) Origin(r Ref) Origin { return s.origins[r] }

@@ -1,0 +1,158 @@
+package translate
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/controlplane/resources"
+	"github.com/nantian-gw/nantian/controlplane/schema"
+	"github.com/nantian-gw/nantian/controlplane/status"
+)
+
+// route is one route object of any kind.
+type route struct {
+	ref       resources.Ref
+	object    metav1.Object
+	parents   []gatewayv1.ParentReference
+	hostnames []gatewayv1.Hostname
+	// wire is what a data plane gets, its parents apart; nil when there is nothing that it could run.
+	wire *xdsv1.Route
+	// invalid is why the route is not accepted anywhere, unresolved what it names in vain.
+	invalid, unresolved faults
+	// targets are the keys of the backends that the route names, valid or not.
+	targets []string
+	// attached has the listeners that took the route.
+	attached []*listener
+}
+
+// attach finds the listeners of a route and tells its status.
+func (t *translator) attach(r *route) {
+	u := status.Update{Ref: r.ref}
+	for _, p := range r.parents {
+		if ptr.Deref(p.Group, schema.GatewayGroup) != schema.GatewayGroup || ptr.Deref(p.Kind, "Gateway") != "Gateway" {
+			continue
+		}
+		f, known := t.attachTo(r, p)
+		if !known {
+			continue
+		}
+		accepted := r.invalid
+		if f != nil && len(accepted.list) == 0 {
+			accepted.add(f)
+		}
+		generation := r.object.GetGeneration()
+		u.Parents = append(u.Parents, status.Parent{Ref: p, Conditions: []metav1.Condition{
+			accepted.condition(string(gatewayv1.RouteConditionAccepted), string(gatewayv1.RouteReasonAccepted), "the route is accepted", generation),
+			r.unresolved.condition(string(gatewayv1.RouteConditionResolvedRefs), string(gatewayv1.RouteReasonResolvedRefs), "all references are resolved", generation),
+		}})
+	}
+	if len(u.Parents) > 0 || t.o.Standalone {
+		t.update(u)
+	}
+	if len(r.attached) > 0 && r.wire != nil {
+		t.routes = append(t.routes, r)
+	}
+}
+
+// attachTo attaches a route to the listeners that one parentRef names. known is false for a Gateway of somebody else.
+func (t *translator) attachTo(r *route, p gatewayv1.ParentReference) (f *fault, known bool) {
+	namespace := string(ptr.Deref(p.Namespace, gatewayv1.Namespace(r.ref.Namespace)))
+	g := t.gateways[types.NamespacedName{Namespace: namespace, Name: string(p.Name)}]
+	if g == nil {
+		f := &fault{string(gatewayv1.RouteReasonNoMatchingParent), fmt.Sprintf("there is no Gateway %s/%s that is served here", namespace, p.Name)}
+		return f, t.o.Standalone
+	}
+	var named, allowed, matched int
+	for _, l := range g.listeners {
+		if !names(p, l) {
+			continue
+		}
+		named++
+		if !t.allows(l, r) {
+			continue
+		}
+		allowed++
+		if hosts, ok := intersect(l.hostname, r.hostnames); ok {
+			matched++
+			r.join(l, hosts)
+		}
+	}
+	switch {
+	case named == 0:
+		return &fault{string(gatewayv1.RouteReasonNoMatchingParent), fmt.Sprintf("%s has no such listener", g.ref)}, true
+	case allowed == 0:
+		return &fault{string(gatewayv1.RouteReasonNotAllowedByListeners), fmt.Sprintf("no listener of %s allows %s of namespace %s", g.ref, r.ref.Kind, r.ref.Namespace)}, true
+	case matched == 0:
+		return &fault{string(gatewayv1.RouteReasonNoMatchingListenerHostname), fmt.Sprintf("no hostname of the route is one of %s", g.ref)}, true
+	}
+	return nil, true
+}
+
+// names says whether a parentRef means a listener.
+func names(p gatewayv1.ParentReference, l *listener) bool {
+	return (p.SectionName == nil || *p.SectionName == l.spec.Name) && (p.Port == nil || *p.Port == l.spec.Port)
+}
+
+// allows says whether a listener takes routes of this kind and namespace.
+func (t *translator) allows(l *listener, r *route) bool {
+	kind := false
+	for _, k := range l.kinds {
+		kind = kind || string(k.Kind) == r.ref.Kind
+	}
+	if !kind {
+		return false
+	}
+	switch l.from() {
+	case gatewayv1.NamespacesFromAll:
+		return true
+	case gatewayv1.NamespacesFromSame:
+		return l.gateway.object.Namespace == r.ref.Namespace
+	case gatewayv1.NamespacesFromSelector:
+		return l.namespaces.Matches(labels.Set(t.in.NamespaceLabels(r.ref.Namespace)))
+	}
+	return false
+}
+
+// join attaches the route to a listener, once. A listener that is not served counts its routes too, but no data plane sees
+// them there.
+func (r *route) join(l *listener, hosts []string) {
+	if len(r.invalid.list) > 0 {
+		return
+	}
+	for _, other := range r.attached {
+		if other == l {
+			return
+		}
+	}
+	r.attached = append(r.attached, l)
+	l.attached++
+	if r.wire != nil && l.served() {
+		r.wire.Parents = append(r.wire.Parents, &xdsv1.Parent{Listener: l.key, Hostnames: hosts})
+	}
+}
+
+// refuseOtherRoutes tells of routes of kinds that no listener takes yet.
+func (t *translator) refuseOtherRoutes() {
+	refuse := func(kind string, o metav1.Object, parents []gatewayv1.ParentReference) {
+		t.attach(&route{ref: routeRef(kind, o), object: o, parents: parents})
+	}
+	for _, r := range t.in.TLSRoutes.All() {
+		refuse("TLSRoute", r, r.Spec.ParentRefs)
+	}
+	for _, r := range t.in.TCPRoutes.All() {
+		refuse("TCPRoute", r, r.Spec.ParentRefs)
+	}
+	for _, r := range t.in.UDPRoutes.All() {
+		refuse("UDPRoute", r, r.Spec.ParentRefs)
+	}
+}
+
+func routeRef(kind string, o metav1.Object) resources.Ref {
+	return resources.Ref{Group: schema.GatewayGroup, Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName()}
+}

@@ -1,0 +1,110 @@
+package translate
+
+import (
+	"google.golang.org/protobuf/proto"
+	"k8s.io/apimachinery/pkg/types"
+
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/controlplane/snapshot"
+)
+
+// reachable gathers what one group of data planes gets: its listeners, the routes on them, and what these refer to. Nothing
+// else leaves the control plane, least of all a Secret that nobody refers to.
+func (t *translator) reachable(group GroupName) map[string]*xdsv1.Resource {
+	out := map[string]*xdsv1.Resource{}
+	for _, g := range t.gateways {
+		for _, l := range g.listeners {
+			if g.group == group && l.served() {
+				t.emit(out, l.key)
+			}
+		}
+	}
+	for _, r := range t.routes {
+		if wire := r.in(group); wire != nil {
+			out[wire.Key] = &xdsv1.Resource{Kind: &xdsv1.Resource_Route{Route: wire}}
+			for _, key := range snapshot.References(out[wire.Key]) {
+				t.emit(out, key)
+			}
+		}
+	}
+	return out
+}
+
+// in is the route as a group sees it: with the listeners of that group alone. It is nil when there are none.
+func (r *route) in(group GroupName) *xdsv1.Route {
+	own := map[string]bool{}
+	for _, l := range r.attached {
+		own[l.key] = l.gateway.group == group
+	}
+	var parents []*xdsv1.Parent
+	for _, p := range r.wire.GetParents() {
+		if own[p.GetListener()] {
+			parents = append(parents, p)
+		}
+	}
+	if len(parents) == 0 {
+		return nil
+	}
+	if len(parents) == len(r.wire.GetParents()) {
+		return r.wire
+	}
+	wire := proto.CloneOf(r.wire)
+	wire.Parents = parents
+	return wire
+}
+
+// emit adds the resource of a key and, once, everything that it refers to.
+func (t *translator) emit(out map[string]*xdsv1.Resource, key string) {
+	r := t.pool[key]
+	if r == nil || out[key] != nil {
+		return
+	}
+	out[key] = r
+	if k := r.GetProvider().GetAuth().GetApiKey(); k != nil {
+		t.emitAPIKey(out, k)
+	}
+	for _, ref := range snapshot.References(r) {
+		t.emit(out, ref)
+	}
+}
+
+// emitAPIKey adds one value of a Secret: of its data only what something refers to leaves the control plane.
+func (t *translator) emitAPIKey(out map[string]*xdsv1.Resource, k *xdsv1.APIKey) {
+	name, err := xdsv1.ParseKey(k.GetSecret())
+	if err != nil {
+		return
+	}
+	secret, ok := t.in.Secrets.Get(name.Namespace, name.Name)
+	if !ok {
+		return
+	}
+	r := out[k.GetSecret()]
+	if r == nil {
+		opaque := &xdsv1.Opaque{Data: map[string][]byte{}}
+		r = &xdsv1.Resource{Kind: &xdsv1.Resource_Secret{Secret: &xdsv1.Secret{Key: k.GetSecret(), Kind: &xdsv1.Secret_Opaque{Opaque: opaque}}}}
+		out[k.GetSecret()] = r
+	}
+	r.GetSecret().GetOpaque().Data[k.GetDataKey()] = secret.Data[k.GetDataKey()]
+}
+
+// visit calls f for every Service that the targets of a route lead to, valid or not.
+func (t *translator) visit(targets []string, f func(types.NamespacedName)) {
+	for _, key := range targets {
+		k, err := xdsv1.ParseKey(key)
+		if err != nil {
+			continue
+		}
+		switch k.Kind {
+		case xdsv1.KindBackend:
+			f(types.NamespacedName{Namespace: k.Namespace, Name: k.Name})
+		case xdsv1.KindProvider:
+			if p := t.providers[key]; p != nil && p.backend != "" {
+				t.visit([]string{p.backend}, f)
+			}
+		case xdsv1.KindModels:
+			if m := t.models[key]; m != nil {
+				t.visit(m.providers, f)
+			}
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package translate
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/nantian-gw/nantian/controlplane/resources"
+	"github.com/nantian-gw/nantian/controlplane/schema"
+	"github.com/nantian-gw/nantian/controlplane/status"
+)
+
+// gateway is one Gateway of ours.
+type gateway struct {
+	object    *gatewayv1.Gateway
+	ref       resources.Ref
+	group     GroupName
+	addresses []string
+	listeners []*listener
+	// faults are why the Gateway as a whole is not accepted, unusable why it is not programmed.
+	faults, unusable faults
+}
+
+func gatewayRef(g *gatewayv1.Gateway) resources.Ref {
+	return resources.Ref{Group: schema.GatewayGroup, Kind: "Gateway", Namespace: g.Namespace, Name: g.Name}
+}
+
+// classes accepts the GatewayClasses that name our controller.
+func (t *translator) classes() {
+	for _, c := range t.in.GatewayClasses.All() {
+		if c.Spec.ControllerName != ControllerName {
+			continue
+		}
+		var f faults
+		if c.Spec.ParametersRef != nil {
+			f.add(&fault{string(gatewayv1.GatewayClassReasonInvalidParameters), "spec.parametersRef: this version has no kind of parameters"})
+		}
+		t.update(status.Update{
+			Ref: resources.Ref{Group: schema.GatewayGroup, Kind: "GatewayClass", Name: c.Name},
+			Conditions: []metav1.Condition{
+				f.condition(string(gatewayv1.GatewayClassConditionStatusAccepted), string(gatewayv1.GatewayClassReasonAccepted), "the class is served by Nantian Gateway", c.Generation),
+			},
+		})
+	}
+}
+
+// ours says whether a Gateway is of a class of ours.
+func (t *translator) ours(g *gatewayv1.Gateway) bool {
+	c, ok := t.in.GatewayClasses.Get("", string(g.Spec.GatewayClassName))
+	if !ok {
+		return t.o.Standalone && g.Spec.GatewayClassName == ClassName
+	}
+	return c.Spec.ControllerName == ControllerName
+}
+
+// buildGateways makes the Gateways and their listeners; their status is finished when the routes are attached.
+func (t *translator) buildGateways() {
+	for _, object := range t.in.Gateways.All() {
+		if t.ours(object) {
+			t.buildGateway(object)
+		} else if t.o.Standalone {
+			t.strayGateway(object)
+		}
+	}
+	t.sharePorts()
+}
+
+func (t *translator) buildGateway(object *gatewayv1.Gateway) {
+	g := &gateway{object: object, ref: gatewayRef(object), group: Standalone}
+	if !t.o.Standalone {
+		g.group = GroupName(object.Namespace + "/" + object.Name)
+	}
+	g.readAddresses()
+	g.refuseUnsupported()
+	for i := range object.Spec.Listeners {
+		g.listeners = append(g.listeners, t.buildListener(g, &object.Spec.Listeners[i]))
+	}
+	g.findConflicts()
+	t.gateways[types.NamespacedName{Namespace: object.Namespace, Name: object.Name}] = g
+}
+
+// strayGateway tells of a Gateway that nobody serves: in standalone mode there is no other controller.
+func (t *translator) strayGateway(object *gatewayv1.Gateway) {
+	c := condition(string(gatewayv1.GatewayConditionAccepted), false, string(gatewayv1.GatewayReasonPending),
+		fmt.Sprintf("spec.gatewayClassName: no GatewayClass %s with controllerName %s; the class %s needs none", object.Spec.GatewayClassName, ControllerName, ClassName), object.Generation)
+	c.Status = metav1.ConditionUnknown
+	t.update(status.Update{Ref: gatewayRef(object), Conditions: []metav1.Condition{c}})
+}
+
+// readAddresses reads spec.addresses. Only IP addresses can be bound.
+func (g *gateway) readAddresses() {
+	for i, a := range g.object.Spec.Addresses {
+		if a.Type != nil && *a.Type != gatewayv1.IPAddressType {
+			g.faults.add(&fault{string(gatewayv1.GatewayReasonUnsupportedAddress), fmt.Sprintf("spec.addresses[%d].type: %s is not supported, only IPAddress", i, *a.Type)})
+			continue
+		}
+		if a.Value == "" {
+			continue
+		}
+		addr, err := netip.ParseAddr(a.Value)
+		if err != nil {
+			g.faults.add(&fault{string(gatewayv1.GatewayReasonUnsupportedAddress), fmt.Sprintf("spec.addresses[%d].value: %q is not an IP address", i, a.Value)})
+			continue
+		}
+		g.addresses = append(g.addresses, addr.Unmap().String())
+	}
+}
+
+// refuseUnsupported refuses what would change how traffic is handled and is not done by this version, instead of ignoring
+// it.
+func (g *gateway) refuseUnsupported() {
+	spec := g.object.Spec
+	if spec.TLS != nil && spec.TLS.Backend != nil && spec.TLS.Backend.ClientCertificateRef != nil {
+		g.faults.add(&fault{string(gatewayv1.GatewayReasonInvalidParameters), "spec.tls.backend.clientCertificateRef is not supported by this version"})
+	}
+	if spec.Infrastructure != nil && spec.Infrastructure.ParametersRef != nil {
+		g.faults.add(&fault{string(gatewayv1.GatewayReasonInvalidParameters), "spec.infrastructure.parametersRef: this version has no kind of parameters"})
+	}
+}
+
+// sharePorts finds Gateways of one group that want the same address and port. The oldest has it.
+func (t *translator) sharePorts() {
+	type port struct {
+		group GroupName
+		port  gatewayv1.PortNumber
+	}
+	taken := map[port][]*gateway{}
+	for _, g := range t.byAge() {
+		for _, l := range g.listeners {
+			if !l.served() {
+				continue
+			}
+			p := port{g.group, l.spec.Port}
+			i := slices.IndexFunc(taken[p], func(other *gateway) bool { return other != g && overlap(other.addresses, g.addresses) })
+			if i < 0 {
+				taken[p] = append(taken[p], g)
+				continue
+			}
+			message := fmt.Sprintf("port %d is served by %s already", l.spec.Port, taken[p][i].ref)
+			l.unusable.add(&fault{string(gatewayv1.ListenerReasonPortUnavailable), message})
+			g.unusable.add(&fault{string(gatewayv1.GatewayReasonAddressNotUsable), fmt.Sprintf("listener %s: %s", l.spec.Name, message)})
+		}
+	}
+}
+
+// overlap says whether two Gateways have an address in common. Without addresses a Gateway has them all.
+func overlap(a, b []string) bool {
+	return len(a) == 0 || len(b) == 0 || slices.ContainsFunc(a, func(x string) bool { return slices.Contains(b, x) })
+}
+
+// byAge lists the Gateways by creation, then namespace and name.
+func (t *translator) byAge() []*gateway {
+	var list []*gateway
+	for _, object := range t.in.Gateways.All() {
+		if g := t.gateways[types.NamespacedName{Namespace: object.Namespace, Name: object.Name}]; g != nil {
+			list = append(list, g)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *gateway) int {
+		return a.object.CreationTimestamp.Time.Compare(b.object.CreationTimestamp.Time)
+	})
+	return list
+}
+
+// finishGateways tells the status of the Gateways, now that routes are attached.
+func (t *translator) finishGateways() {
+	for _, g := range t.byAge() {
+		u := status.Update{Ref: g.ref, Conditions: g.conditions()}
+		for _, l := range g.listeners {
+			u.Listeners = append(u.Listeners, l.status())
+		}
+		t.update(u)
+	}
+}
+
+// conditions are the Gateway's own: accepted with at least one good listener, programmed with at least one that is served.
+func (g *gateway) conditions() []metav1.Condition {
+	generation := g.object.Generation
+	var bad, good []string
+	served := false
+	for _, l := range g.listeners {
+		if l.accepted() {
+			good = append(good, string(l.spec.Name))
+		} else {
+			bad = append(bad, string(l.spec.Name))
+		}
+		served = served || l.served()
+	}
+	accepted := g.faults.condition(string(gatewayv1.GatewayConditionAccepted), string(gatewayv1.GatewayReasonAccepted), "the Gateway is accepted", generation)
+	if len(g.faults.list) == 0 && len(bad) > 0 {
+		message := fmt.Sprintf("not accepted: %s; accepted: %s", strings.Join(bad, ", "), cmp.Or(strings.Join(good, ", "), "none"))
+		accepted = condition(accepted.Type, len(good) > 0, string(gatewayv1.GatewayReasonListenersNotValid), message, generation)
+	}
+	programmed := g.unusable.condition(string(gatewayv1.GatewayConditionProgrammed), string(gatewayv1.GatewayReasonProgrammed), "the Gateway is programmed", generation)
+	if len(g.unusable.list) == 0 && !served {
+		programmed = condition(programmed.Type, false, string(gatewayv1.GatewayReasonInvalid), "no listener can be served", generation)
+	}
+	return []metav1.Condition{accepted, programmed}
+}

@@ -1,0 +1,136 @@
+// Package translate turns the objects of a Set into what data planes receive and what users read in status. It is one pure
+// function: no clock, no I/O, no client, no logger. It always translates everything; what has changed is found afterwards.
+//
+// It owns the meaning of the Gateway API: which routes attach to which listeners, which references are allowed, what each
+// condition says. It imports no source of objects and no transport.
+package translate
+
+import (
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/controlplane/resources"
+	"github.com/nantian-gw/nantian/controlplane/snapshot"
+	"github.com/nantian-gw/nantian/controlplane/status"
+)
+
+const (
+	// ControllerName is what a GatewayClass of ours has as its controllerName.
+	ControllerName = "gateway.nantian.dev/controller"
+	// ClassName is the GatewayClass that standalone mode has without an object for it.
+	ClassName = "nantian"
+	// Standalone is the one group of standalone mode.
+	Standalone GroupName = "standalone"
+)
+
+// GroupName names a set of data planes that serve the same Gateways: one per Gateway, "<namespace>/<name>", or Standalone.
+type GroupName string
+
+// Options say in which surroundings objects are translated.
+type Options struct {
+	// Standalone: all Gateways are one group, a GatewayClass may be missing, and a Service without EndpointSlices is found
+	// by DNS.
+	Standalone bool
+	// ClusterDomain is the domain of the names of Services; empty: cluster.local.
+	ClusterDomain string
+}
+
+// Result is what Translate makes.
+type Result struct {
+	// Snapshots by group.
+	Snapshots map[GroupName]*snapshot.Snapshot
+	// Statuses of all objects of ours, in order of kind, namespace and name.
+	Statuses []status.Update
+	// Refused are the resources, by key, that a data plane could not run. They are in no snapshot; their last valid version
+	// is to stay in force.
+	Refused map[string]error
+}
+
+// translator is the state of one Translate.
+type translator struct {
+	in *resources.Set
+	o  Options
+
+	gateways map[types.NamespacedName]*gateway
+	routes   []*route
+	// pool has every resource that was built, referenced or not, by key.
+	pool map[string]*xdsv1.Resource
+	// backends, providers and models remember what was made of a reference, by key.
+	backends  map[string]*backend
+	providers map[string]*provider
+	models    map[string]*modelMap
+	policies  map[types.NamespacedName][]*tlsPolicy
+
+	statuses []status.Update
+	refused  map[string]error
+}
+
+// Translate translates everything. The same input gives the same result, in the same order.
+func Translate(in *resources.Set, o Options) (*Result, error) {
+	if o.ClusterDomain == "" {
+		o.ClusterDomain = "cluster.local"
+	}
+	t := &translator{
+		in: in, o: o,
+		gateways: map[types.NamespacedName]*gateway{}, pool: map[string]*xdsv1.Resource{},
+		backends: map[string]*backend{}, providers: map[string]*provider{}, models: map[string]*modelMap{},
+		policies: map[types.NamespacedName][]*tlsPolicy{}, refused: map[string]error{},
+	}
+	t.classes()
+	t.buildGateways()
+	t.buildTLSPolicies()
+	t.buildProviders()
+	t.buildModels()
+	t.buildHTTPRoutes()
+	t.buildGRPCRoutes()
+	t.refuseOtherRoutes()
+	t.finishGateways()
+	t.finishTLSPolicies()
+	return t.result()
+}
+
+func (t *translator) result() (*Result, error) {
+	r := &Result{Snapshots: map[GroupName]*snapshot.Snapshot{}, Refused: t.refused}
+	for _, group := range t.groups() {
+		s, err := snapshot.New(t.reachable(group))
+		if err != nil {
+			return nil, err
+		}
+		r.Snapshots[group] = s
+	}
+	slices.SortStableFunc(t.statuses, func(a, b status.Update) int { return a.Ref.Compare(b.Ref) })
+	r.Statuses = t.statuses
+	return r, nil
+}
+
+// groups lists the groups in order. Standalone has its one even when there is no Gateway: it then serves nothing.
+func (t *translator) groups() []GroupName {
+	names := map[GroupName]bool{}
+	if t.o.Standalone {
+		names[Standalone] = true
+	}
+	for _, g := range t.gateways {
+		names[g.group] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// put validates a resource and puts it into the pool. What a data plane could not run is refused.
+func (t *translator) put(r *xdsv1.Resource) error {
+	key := xdsv1.KeyOf(r)
+	if err := xdsv1.Validate(r); err != nil {
+		t.refused[key] = err
+		return err
+	}
+	t.pool[key] = r
+	return nil
+}
+
+// update notes the status of an object.
+func (t *translator) update(u status.Update) {
+	u.Origin = t.in.Origin(u.Ref)
+	t.statuses = append(t.statuses, u)
+}
