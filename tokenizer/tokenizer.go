@@ -10,6 +10,7 @@ import (
 
 	"github.com/nantian-gw/nantian/tokenizer/approx"
 	"github.com/nantian-gw/nantian/tokenizer/bpe"
+	"github.com/nantian-gw/nantian/tokenizer/chat"
 )
 
 // A Tokenizer counts tokens. It may be used by many goroutines at once.
@@ -81,7 +82,7 @@ func New() *Registry {
 // ForModel returns the tokenizer of a model as its vendor names it, in any case, dated, fine-tuned ("ft:gpt-4o:org::id")
 // or with a provider before a slash. It never returns nil: for a model that it does not know, it is an estimator.
 func (r *Registry) ForModel(model string) Tokenizer {
-	name := r.models.find(model)
+	name := r.models.find(model).name
 	if e, ok := r.encodings[name]; ok {
 		return e
 	}
@@ -90,6 +91,9 @@ func (r *Registry) ForModel(model string) Tokenizer {
 	}
 	return r.families[approx.Unknown]
 }
+
+// Rules returns the numbers with which package chat counts the requests for a model, names as in ForModel.
+func (r *Registry) Rules(model string) chat.Rules { return r.models.find(model).rules }
 
 // ForEncoding returns the exact tokenizer of an encoding.
 func (r *Registry) ForEncoding(name string) (Tokenizer, bool) {

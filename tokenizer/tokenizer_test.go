@@ -1,6 +1,8 @@
 package tokenizer_test
 
 import (
+	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -70,6 +72,28 @@ func TestForEncoding(t *testing.T) {
 	}
 	if e, ok := r.ForEncoding("o300k"); ok || e != nil {
 		t.Errorf("ForEncoding(o300k) = %v, %v", e, ok)
+	}
+}
+
+// TestModelsFile shows that every line leads to a tokenizer, and that its pattern finds that line.
+func TestModelsFile(t *testing.T) {
+	file, err := os.ReadFile("models.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := tokenizer.New()
+	for line := range strings.Lines(string(file)) {
+		f := strings.Fields(line)
+		if len(f) < 2 || f[0] == "#" {
+			continue
+		}
+		got := r.ForModel(strings.TrimSuffix(f[0], "*"))
+		if got.Name() != f[1] {
+			t.Errorf("%s counts with %s, want %s", f[0], got.Name(), f[1])
+		}
+		if _, ok := r.ForEncoding(f[1]); ok != got.Exact() {
+			t.Errorf("%s: %s is an encoding: %v, exact: %v", f[0], f[1], ok, got.Exact())
+		}
 	}
 }
 

@@ -2,8 +2,10 @@ package bpe
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +26,30 @@ func TestCount(t *testing.T) {
 	f("hello world", 2, 2, 2, 2)
 	f("<|endoftext|>", 7, 7, 7, 7)
 	f("            return", 2, 2, 2, 12)
+}
+
+// TestCorpus pins the counts of the corpus, which the oracle test of package tokenizer compares with tiktoken's own.
+func TestCorpus(t *testing.T) {
+	files, err := filepath.Glob("testdata/corpus/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-18s", "")
+	for _, name := range Names() {
+		fmt.Fprintf(&b, " %11s", name)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "\n%-18s", filepath.Base(file))
+		for _, name := range Names() {
+			fmt.Fprintf(&b, " %11d", mustOpen(t, name).Count(text))
+		}
+	}
+	golden(t, "testdata/counts.txt", b.String()+"\n")
 }
 
 func TestOpenUnknown(t *testing.T) {

@@ -1,0 +1,120 @@
+// Package chat counts what a chat request costs beyond its texts: the framing of messages, tools, tool calls, images.
+//
+// It owns the arithmetic; which numbers a model uses is data of package tokenizer. It takes a neutral form of a request
+// and a counter of text, and imports the standard library only: it must not know the packages that know requests (ai).
+package chat
+
+import "strings"
+
+// A Counter counts the tokens of a text; every tokenizer.Tokenizer does.
+type Counter interface{ Count(text []byte) int }
+
+// A Request is what of a chat request costs tokens.
+type Request struct {
+	Messages []Message
+	Tools    []Tool
+}
+
+// A Message is one turn, or what a tool returned.
+type Message struct {
+	Role   string
+	Name   string // of the author; empty as a rule
+	Texts  [][]byte
+	Images []Image
+	Calls  []Call
+}
+
+// A Call is an assistant's call of a tool.
+type Call struct {
+	Name      string
+	Arguments []byte // JSON, as the model wrote it
+}
+
+// A Tool is a function that the model may call.
+type Tool struct {
+	Name        string
+	Description string
+	Parameters  []Property // of its JSON schema, see Properties
+}
+
+// Rules are the numbers of a family of models.
+type Rules struct {
+	Tool  int // tokens for each tool beside its text
+	Image ImageRules
+}
+
+// Tokens of framing.
+//
+// Messages, names, the priming of the reply and tools: OpenAI Cookbook, "How to count tokens with tiktoken"
+// (num_tokens_from_messages, num_tokens_for_tools), of which OpenAI says that it is an estimate that may change from
+// model to model. Calls: hmarr's openai-chat-tokens, from experiments; no vendor documents them.
+const (
+	perMessage  = 3
+	perName     = 1
+	perReply    = 3 // <|start|>assistant<|message|>
+	perCall     = 3
+	allTools    = 12 // once, if there are tools
+	properties  = 3  // once for each object that has any
+	perProperty = 3
+	enum        = -3
+	perEnumItem = 3
+)
+
+// Count returns the input tokens of a request.
+func Count(c Counter, rules Rules, r *Request) int {
+	n := perReply
+	for i := range r.Messages {
+		n += message(c, rules, &r.Messages[i])
+	}
+	if len(r.Tools) == 0 {
+		return n
+	}
+	n += allTools
+	for i := range r.Tools {
+		t := &r.Tools[i]
+		n += rules.Tool + text(c, t.Name+":"+sentence(t.Description)) + object(c, t.Parameters)
+	}
+	return n
+}
+
+func message(c Counter, rules Rules, m *Message) int {
+	n := perMessage + text(c, m.Role)
+	if m.Name != "" {
+		n += perName + text(c, m.Name)
+	}
+	for _, t := range m.Texts {
+		n += c.Count(t)
+	}
+	for _, i := range m.Images {
+		n += rules.Image.Count(i)
+	}
+	for _, call := range m.Calls {
+		n += perCall + text(c, call.Name) + c.Count(call.Arguments)
+	}
+	return n
+}
+
+// object counts the properties of an object, and those within them.
+func object(c Counter, ps []Property) int {
+	if len(ps) == 0 {
+		return 0
+	}
+	n := properties
+	for i := range ps {
+		p := &ps[i]
+		n += perProperty + text(c, p.Name+":"+p.Type+":"+sentence(p.Description))
+		if len(p.Enum) > 0 {
+			n += enum
+		}
+		for _, item := range p.Enum {
+			n += perEnumItem + text(c, item)
+		}
+		n += object(c, p.Properties)
+	}
+	return n
+}
+
+// sentence takes the full stop off a description, as the model is shown it without.
+func sentence(s string) string { return strings.TrimSuffix(s, ".") }
+
+func text(c Counter, s string) int { return c.Count([]byte(s)) }
