@@ -92,7 +92,33 @@ func FuzzRead(f *testing.F) {
 		if n != len(want) {
 			t.Fatalf("%q: %d fields, want %d", b, n, len(want))
 		}
+		for k := range want {
+			edited(t, b, k, want)
+		}
+		edited(t, b, "new", want)
 	})
+}
+
+// edited replaces and removes a member of b and compares with the others of want.
+func edited(t *testing.T, b []byte, key string, want map[string]json.RawMessage) {
+	if Kind(Trim(b)) != Object {
+		return
+	}
+	replaced := AppendReplaced(nil, b, key, []byte(`"\u0061"`))
+	removed, _ := AppendRemoved(nil, b, key)
+	for _, out := range [][]byte{replaced, removed} {
+		if err := Valid(out); err != nil {
+			t.Fatalf("%q without or with another %q became %q: %v", b, key, out, err)
+		}
+		for k, v := range want {
+			if k != key && !bytes.Equal(Get(out, k), v) {
+				t.Fatalf("%q without or with another %q became %q", b, key, out)
+			}
+		}
+	}
+	if !Equal(Get(replaced, key), "a") || Get(removed, key) != nil {
+		t.Fatalf("%q with another %q became %q, without %q", b, key, replaced, removed)
+	}
 }
 
 // walk reads everything there is.

@@ -125,6 +125,7 @@ func strict(b []byte) bool {
 		return false
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
 	return unique(d, 0)
 }
 
