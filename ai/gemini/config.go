@@ -11,8 +11,9 @@ const maxStop = 5
 
 // config writes generationConfig (https://ai.google.dev/api/generate-content#generationconfig).
 func (e *encoder) config() {
-	c := e.c
+	c, before := e.c, len(e.B)
 	e.Object("generationConfig")
+	empty := len(e.B)
 	if c.MaxOutput > 0 {
 		e.Int("maxOutputTokens", c.MaxOutput)
 	}
@@ -31,6 +32,10 @@ func (e *encoder) config() {
 	e.logprobs(c)
 	e.format(c.Format)
 	e.reasoning(c.Reasoning)
+	if len(e.B) == empty {
+		e.B = e.B[:before]
+		return
+	}
 	e.Shut()
 }
 

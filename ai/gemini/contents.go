@@ -74,8 +74,7 @@ func (e *encoder) systemParts() {
 
 func isSystem(r ai.Role) bool { return r == ai.RoleSystem || r == ai.RoleDeveloper }
 
-// turn writes the content of message i and says how many messages it took. The results of parallel calls are one turn:
-// Gemini wants as many responses in it as there were calls.
+// turn writes the content of message i and says how many messages it took.
 func (e *encoder) turn(i int) (int, error) {
 	switch m := &e.c.Messages[i]; m.Role {
 	case ai.RoleSystem, ai.RoleDeveloper:
@@ -84,10 +83,12 @@ func (e *encoder) turn(i int) (int, error) {
 		return e.results(i)
 	case ai.RoleAssistant:
 		e.name(i)
-		return 1, e.modelTurn(i)
+		e.modelTurn(i)
+		return 1, nil
 	default:
 		e.name(i)
-		return 1, e.userTurn(i)
+		e.userTurn(i)
+		return 1, nil
 	}
 }
 
@@ -98,23 +99,16 @@ func (e *encoder) name(i int) {
 	}
 }
 
-func (e *encoder) userTurn(i int) error {
+func (e *encoder) userTurn(i int) {
 	m := &e.c.Messages[i]
 	e.Open()
 	e.Text("role", "user")
 	e.Array("parts")
 	for j := range m.Parts {
-		if m.Parts[j].Kind == ai.PartToolResult {
-			if err := e.result(i, j); err != nil {
-				return err
-			}
-			continue
-		}
 		e.input(i, j, &m.Parts[j])
 	}
 	e.filled()
 	e.Shut()
-	return nil
 }
 
 // filled ends the parts of a turn. A turn without parts is an error at Gemini; an empty text says the same.
@@ -125,7 +119,7 @@ func (e *encoder) filled() {
 	e.End()
 }
 
-func (e *encoder) modelTurn(i int) error {
+func (e *encoder) modelTurn(i int) {
 	m := &e.c.Messages[i]
 	e.calls, e.signed = e.calls[:0], false
 	e.Open()
@@ -147,25 +141,6 @@ func (e *encoder) modelTurn(i int) error {
 	}
 	e.filled()
 	e.Shut()
-	return nil
-}
-
-// results writes the results of consecutive messages as one turn.
-func (e *encoder) results(i int) (int, error) {
-	e.Open()
-	e.Text("role", "user")
-	e.Array("parts")
-	n := 0
-	for ; i+n < len(e.c.Messages) && e.c.Messages[i+n].Role == ai.RoleTool; n++ {
-		for j := range e.c.Messages[i+n].Parts {
-			if err := e.result(i+n, j); err != nil {
-				return 0, err
-			}
-		}
-	}
-	e.filled()
-	e.Shut()
-	return n, nil
 }
 
 func (e *encoder) textPart(text, signature string) {

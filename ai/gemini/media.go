@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"fmt"
 	"path"
 	"strings"
 
@@ -18,16 +19,15 @@ func (e *encoder) input(i, j int, p *ai.Part) {
 		e.textPart(p.Text, "")
 		return
 	}
-	if p.Media == nil || !e.media(p) {
+	if p.Media != nil && p.Media.Detail != "" && p.Media.Detail != "auto" {
+		e.gaps.Leave(fmt.Sprintf("messages[%d].content[%d].image_url.detail", i, j))
+	}
+	if p.Media == nil || !e.media(p.Media) {
 		e.gaps.RefusePart(e.c, i, j)
 	}
 }
 
-func (e *encoder) media(p *ai.Part) bool {
-	m := p.Media
-	if m.Detail != "" && m.Detail != "auto" {
-		e.gaps.Leave("image_url.detail")
-	}
+func (e *encoder) media(m *ai.Media) bool {
 	switch {
 	case m.Data != "":
 		return e.inline(m)

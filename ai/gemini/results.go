@@ -7,8 +7,34 @@ import (
 	"github.com/nantian-gw/nantian/ai"
 )
 
+// results writes the results of consecutive messages as one turn: Gemini wants as many responses in it as there were
+// calls. It says how many messages it took.
+func (e *encoder) results(i int) (int, error) {
+	e.Open()
+	e.Text("role", "user")
+	e.Array("parts")
+	n := 0
+	for ; i+n < len(e.c.Messages) && e.c.Messages[i+n].Role == ai.RoleTool; n++ {
+		for j := range e.c.Messages[i+n].Parts {
+			if err := e.result(i+n, j); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if e.model.major < 3 {
+		for k := i; k < i+n; k++ {
+			for j := range e.c.Messages[k].Parts {
+				e.resultMedia(k, j)
+			}
+		}
+	}
+	e.filled()
+	e.Shut()
+	return n, nil
+}
+
 // result writes the part of a tool's result. Texts are one string, because the numbers of an object would go through
-// float64; images ride in the response from Gemini 3 on and beside it before.
+// float64. Images ride in the response from Gemini 3 on, and follow all responses before.
 func (e *encoder) result(i, j int) error {
 	p := &e.c.Messages[i].Parts[j]
 	if p.Kind != ai.PartToolResult {
@@ -34,17 +60,13 @@ func (e *encoder) result(i, j int) error {
 	e.Object("response")
 	e.Text(outputKey(r), resultText(r))
 	e.Shut()
-	inside := e.model.major >= 3 && hasMedia(r)
-	if inside {
+	if e.model.major >= 3 && hasMedia(r) {
 		e.Array("parts")
 		e.resultMedia(i, j)
 		e.End()
 	}
 	e.Shut()
 	e.Shut()
-	if !inside {
-		e.resultMedia(i, j)
-	}
 	return nil
 }
 
@@ -77,6 +99,9 @@ func hasMedia(r *ai.ToolResult) bool {
 
 func (e *encoder) resultMedia(i, j int) {
 	r := e.c.Messages[i].Parts[j].Result
+	if r == nil {
+		return
+	}
 	for k := range r.Parts {
 		if r.Parts[k].Kind != ai.PartText {
 			e.input(i, j, &r.Parts[k])

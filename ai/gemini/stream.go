@@ -237,12 +237,9 @@ func (c *choice) begin(kind ai.PartKind) {
 	c.kind, c.signed = kind, false
 }
 
-// signature marks the reasoning that is open, or an empty one, which is then begun like any other.
+// signature signs the reasoning that is open, or else an empty one.
 func (d *decoder) signature(c *choice, index int, mark string, sig []byte, dst []ai.Event) []ai.Event {
-	if c.kind != ai.PartReasoning || c.signed {
-		c.begin(ai.PartReasoning)
-		dst = append(dst, ai.Event{Kind: ai.EventReasoning, Choice: index, Part: c.part})
-	}
+	c.begin(ai.PartReasoning)
 	n := len(d.text)
 	d.text = append(append(d.text, mark...), sig...)
 	c.signed = true

@@ -58,9 +58,7 @@ func (e *encoder) content(i int, parts []ai.Part) {
 		case ai.PartToolCall:
 			calls++
 		case ai.PartImage:
-			if base64(p.Media) == "" {
-				e.gaps.RefusePart(e.c, i, j)
-			}
+			e.image(i, j, p.Media)
 		default:
 			e.gaps.RefusePart(e.c, i, j)
 		}
@@ -72,6 +70,17 @@ func (e *encoder) content(i int, parts []ai.Part) {
 	e.images(parts)
 	if calls > 0 {
 		e.calls(parts)
+	}
+}
+
+// image notes what cannot be honoured of an image.
+func (e *encoder) image(i, j int, m *ai.Media) {
+	if base64(m) == "" {
+		e.gaps.RefusePart(e.c, i, j)
+		return
+	}
+	if m.Detail != "" && m.Detail != "auto" {
+		e.gaps.Leave(fmt.Sprintf("messages[%d].content[%d].image_url.detail", i, j))
 	}
 }
 
@@ -96,9 +105,6 @@ func (e *encoder) images(parts []ai.Part) {
 			open = true
 		}
 		e.Element(base64(parts[i].Media))
-		if d := parts[i].Media.Detail; d != "" && d != "auto" {
-			e.gaps.Leave("image_url.detail")
-		}
 	}
 	if open {
 		e.End()
@@ -151,10 +157,7 @@ func (e *encoder) result(i, j int) {
 	if len(p.CacheControl) > 0 {
 		e.gaps.Leave("cache_control")
 	}
-	if r.IsError {
-		e.gaps.Leave("is_error")
-	}
-	e.Text("content", joined(r.Parts))
+	e.Text("content", resultText(r))
 	e.images(r.Parts)
 	name := r.Name
 	if name == "" {
@@ -167,6 +170,15 @@ func (e *encoder) result(i, j int) {
 		e.Text("tool_call_id", r.CallID)
 	}
 	e.Shut()
+}
+
+// resultText is the text of a result. Ollama has no mark for an error, so the text says it.
+func resultText(r *ai.ToolResult) string {
+	s := joined(r.Parts)
+	if r.IsError && !strings.HasPrefix(strings.ToLower(s), "error") {
+		return "Error: " + s
+	}
+	return s
 }
 
 // called is the name of the tool that the call with that id asked for, before message i.
@@ -203,13 +215,21 @@ func (e *encoder) tools() {
 	e.End()
 }
 
+// strict is the client's name of the member that asks for arguments which keep to the schema.
+func (e *encoder) strict(i int) string {
+	if e.c.Family == ai.Anthropic {
+		return fmt.Sprintf("tools[%d].strict", i)
+	}
+	return fmt.Sprintf("tools[%d].function.strict", i)
+}
+
 func (e *encoder) tool(i int, t *ai.Tool) {
 	if len(t.Raw) > 0 {
 		e.gaps.Refuse(fmt.Sprintf("tools[%d]", i))
 		return
 	}
 	if t.Strict != nil && *t.Strict {
-		e.gaps.Refuse(fmt.Sprintf("tools[%d].strict", i))
+		e.gaps.Refuse(e.strict(i))
 	}
 	if len(t.CacheControl) > 0 {
 		e.gaps.Leave("cache_control")

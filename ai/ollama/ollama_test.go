@@ -94,7 +94,7 @@ func TestRefuses(t *testing.T) {
 	f(ai.Chat{N: 2, LogitBias: []byte(`{}`)}, "n", "logit_bias")
 	f(ai.Chat{ToolChoice: ai.ToolChoice{Mode: ai.ToolsRequired}}, "tool_choice")
 	f(ai.Chat{Tools: []ai.Tool{{Name: "f", Strict: ptr(true)}, {Raw: []byte(`{}`)}}, ParallelTools: ptr(false)},
-		"parallel_tool_calls", "tools[0].strict", "tools[1]")
+		"parallel_tool_calls", "tools[0].function.strict", "tools[1]")
 	f(ai.Chat{Messages: []ai.Message{say(ai.RoleUser, ai.Part{Kind: ai.PartImage, Media: &ai.Media{URL: "https://x/y.png"}})}},
 		"messages[0].content[0].image_url")
 }

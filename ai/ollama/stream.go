@@ -17,7 +17,7 @@ type decoder struct {
 	x *ai.Exchange
 	// text holds what had to be unescaped of the present line.
 	text []byte
-	// id prefixes the ids of calls that came without one.
+	// id is of the answer, which Ollama gives none, and is in those of calls that came without one.
 	id            string
 	started, done bool
 	// kind is of the open part, 0 before the first; part numbers it.
@@ -121,16 +121,18 @@ func (d *decoder) line(data []byte, dst []ai.Event) []ai.Event {
 	return dst
 }
 
-// start makes ids for calls of the whole first line, which holds the time to the nanosecond.
+// start makes an id of the whole first line, which holds the time to the nanosecond.
 func (d *decoder) start(line, model, created []byte, dst []ai.Event) []ai.Event {
 	d.started = true
 	h := fnv.New64a()
 	h.Write(line) // never fails
-	d.id = "call_" + strconv.FormatUint(h.Sum64(), 16) + "_"
+	d.id = strconv.FormatUint(h.Sum64(), 16)
 	if t, err := time.Parse(time.RFC3339Nano, jsonscan.Text(created)); err == nil {
 		d.created = t.Unix()
 	}
-	return append(dst, ai.Event{Kind: ai.EventStart, Name: d.view(model)})
+	n := len(d.text)
+	d.text = append(d.text, d.id...)
+	return append(dst, ai.Event{Kind: ai.EventStart, ID: d.text[n:len(d.text):len(d.text)], Name: d.view(model)})
 }
 
 func (d *decoder) view(raw []byte) []byte { return jsonscan.View(raw, &d.text) }
@@ -177,7 +179,8 @@ func (d *decoder) call(raw []byte, dst []ai.Event) []ai.Event {
 	id := d.view(jsonscan.Get(raw, "id"))
 	if len(id) == 0 {
 		n := len(d.text)
-		d.text = strconv.AppendInt(append(d.text, d.id...), int64(d.calls), 10)
+		d.text = append(append(append(d.text, "call_"...), d.id...), '_')
+		d.text = strconv.AppendInt(d.text, int64(d.calls), 10)
 		id = d.text[n:len(d.text):len(d.text)]
 	}
 	f := jsonscan.Get(raw, "function")
