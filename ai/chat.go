@@ -96,7 +96,8 @@ type Part struct {
 	Call   *ToolCall
 	Result *ToolResult
 	// Signature belongs to PartReasoning (Anthropic: signature; Gemini: thoughtSignature) and must come back unchanged in
-	// the next turn. Redacted reasoning has no text and its data here. For Gemini it may stand on any part.
+	// the next turn. Redacted reasoning has no text and its data here. Gemini's are marked, and those
+	// of its tool calls stand on reasoning of their own (see GeminiSignature).
 	Signature string
 	Redacted  bool
 	// CacheControl is Anthropic's cache_control, as it came.
