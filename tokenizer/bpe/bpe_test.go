@@ -174,19 +174,6 @@ func TestLinear(t *testing.T) {
 	}
 }
 
-func TestNoAllocations(t *testing.T) {
-	for _, name := range Names() {
-		e := mustOpen(t, name)
-		for _, kind := range kinds {
-			text := megabyte(t, kind)[:1<<16]
-			text = bytes.ToValidUTF8(text, nil)
-			if n := testing.AllocsPerRun(5, func() { e.Count(text) }); n > 0 {
-				t.Errorf("%s: %s: %v allocations", name, kind, n)
-			}
-		}
-	}
-}
-
 func TestConcurrent(t *testing.T) {
 	e := mustOpen(t, "o200k_base")
 	texts := make([][]byte, 0, len(kinds))
