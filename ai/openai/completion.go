@@ -20,13 +20,13 @@ func (d Dialect) AppendCompletion(dst []byte, x *ai.Exchange, c *ai.Completion) 
 	}
 	b := appendHead(dst, []byte(c.ID), []byte(model), created, objectOf(legacy, false))
 	b = append(b, `"choices":[`...)
-	functions := wantsFunctions(x)
+	w := wishesOf(x)
 	for i := range c.Choices {
 		b = jsonscan.AppendComma(b)
 		if legacy {
 			b = appendTextChoice(b, &c.Choices[i])
 		} else {
-			b = appendChoice(b, x, &c.Choices[i], functions)
+			b = appendChoice(b, x, &c.Choices[i], w)
 		}
 	}
 	b = append(b, ']')
@@ -40,13 +40,24 @@ func (d Dialect) AppendCompletion(dst []byte, x *ai.Exchange, c *ai.Completion) 
 	return append(b, '}'), nil
 }
 
-// wantsFunctions says whether the client expects function_call. Without a decoded chat it does not.
-func wantsFunctions(x *ai.Exchange) bool {
+// wishes are what a client's request says about the form of the answer.
+type wishes struct {
+	// functions: calls stand in function_call.
+	functions bool
+	// hidden: thoughts are left out, but for the signatures that their vendors want back.
+	hidden bool
+}
+
+// wishesOf reads the decoded chat. Without one there are none.
+func wishesOf(x *ai.Exchange) wishes {
 	if x.Client == nil || x.Op != ai.OpChat {
-		return false
+		return wishes{}
 	}
 	c, err := x.Chat()
-	return err == nil && c.Functions
+	if err != nil {
+		return wishes{}
+	}
+	return wishes{functions: c.Functions, hidden: c.Reasoning != nil && c.Reasoning.Hide}
 }
 
 func objectOf(legacy, stream bool) string {
@@ -95,17 +106,17 @@ func appendRaw(b, v []byte) []byte {
 	return append(b, v...)
 }
 
-func appendChoice(b []byte, x *ai.Exchange, c *ai.Choice, functions bool) []byte {
+func appendChoice(b []byte, x *ai.Exchange, c *ai.Choice, w wishes) []byte {
 	b = jsonscan.AppendInt(append(b, `{"index":`...), c.Index)
 	b = append(b, `,"message":{"role":"assistant"`...)
 	b = appendJoined(jsonscan.AppendKey(b, "content"), c.Parts, ai.PartText)
 	b = appendJoined(jsonscan.AppendKey(b, "refusal"), c.Parts, ai.PartRefusal)
-	b = appendThoughts(b, c.Parts)
-	b = appendCalls(b, c.Parts, functions)
+	b = appendThoughts(b, c.Parts, w.hidden)
+	b = appendCalls(b, c.Parts, w.functions)
 	b = appendRest(b, x, c.Parts)
 	b = append(b, '}')
 	b = appendRaw(jsonscan.AppendKey(b, "logprobs"), c.Logprobs)
-	return append(jsonscan.AppendQuoted(jsonscan.AppendKey(b, "finish_reason"), finishWord(c.Finish, functions)), '}')
+	return append(jsonscan.AppendQuoted(jsonscan.AppendKey(b, "finish_reason"), finishWord(c.Finish, w.functions)), '}')
 }
 
 // appendJoined appends the text of all parts of a kind, or null if there is none.

@@ -1,6 +1,9 @@
 package openai
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+
 	"github.com/nantian-gw/nantian/ai"
 	"github.com/nantian-gw/nantian/ai/jsonscan"
 )
@@ -160,7 +163,7 @@ func (e *encoder) sampling() {
 func (e *encoder) account() {
 	c := e.c
 	if c.User != "" {
-		e.text("user", c.User)
+		e.text("user", e.user(c.User))
 	}
 	if len(c.Metadata) > 0 {
 		if e.family() {
@@ -173,6 +176,19 @@ func (e *encoder) account() {
 	if c.ServiceTier != "" {
 		e.text("service_tier", c.ServiceTier)
 	}
+}
+
+// maxUser is how long OpenAI lets the name of an end user be.
+const maxUser = 64
+
+// user is the name of the end user. Clients of other vendors have longer ones, of which OpenAI gets the SHA-256: as stable, and
+// of just that length.
+func (e *encoder) user(name string) string {
+	if !e.own || e.family() || len(name) <= maxUser {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:])
 }
 
 // extras forwards the top-level fields that nobody knows within the family. A nested one cannot be put back in its place.

@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bytes"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -101,6 +102,9 @@ func readErrorObject(e *ai.Error, v []byte) {
 		}
 	}
 	e.Type = jsonscan.Text(jsonscan.Get(v, "type"))
+	if e.Type == "" { // Hugging Face's text-generation-inference
+		e.Type = jsonscan.Text(jsonscan.Get(v, "error_type"))
+	}
 	e.Param = jsonscan.Text(jsonscan.Get(v, "param"))
 	switch code := member(v, "code"); jsonscan.Kind(code) {
 	case jsonscan.String:
@@ -145,21 +149,13 @@ func statusOf(e *ai.Error) int {
 // maxMessage is how long, in bytes, a provider's message may be.
 const maxMessage = 2000
 
+// keys finds keys of OpenAI's form, also such as have been shortened by stars.
+var keys = regexp.MustCompile(`(^|[^A-Za-z0-9])sk-[A-Za-z0-9_*.-]+`)
+
 // clean shortens a message and hides keys of OpenAI's form, of which the provider repeats parts when it refuses one.
 func clean(s string) string {
 	s = strings.ToValidUTF8(strings.TrimSpace(s), "\uFFFD")
-	if strings.Contains(s, "sk-") {
-		words := strings.SplitAfter(s, " ")
-		for i, w := range words {
-			if at := strings.Index(w, "sk-"); at >= 0 {
-				words[i] = w[:at] + "sk-***"
-				if strings.HasSuffix(w, " ") {
-					words[i] += " "
-				}
-			}
-		}
-		s = strings.Join(words, "")
-	}
+	s = keys.ReplaceAllString(s, "${1}sk-***")
 	if len(s) > maxMessage {
 		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
 	}

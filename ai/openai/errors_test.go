@@ -115,6 +115,7 @@ func TestDecodeError(t *testing.T) {
 	f(500, `"plain"`, `{"Message":"plain","Status":500,"Upstream":true}`)
 	f(401, `{"error":{"message":"Incorrect API key provided: sk-proj-abc***xyz. You can find it"}}`,
 		`{"Message":"Incorrect API key provided: sk-*** You can find it","Status":401,"Upstream":true}`)
+	f(400, `{"message":"the task-queue has no disk-space"}`, `{"Message":"the task-queue has no disk-space","Status":400,"Upstream":true}`)
 	long := openai.Provider{}.DecodeError(500, func(string) string { return "" }, []byte(strings.Repeat("ü", 100000)))
 	if len(long.Message) > 2100 {
 		t.Errorf("a message of %d bytes", len(long.Message))

@@ -160,6 +160,44 @@ func TestThoughtsComeBack(t *testing.T) {
 	}
 }
 
+func TestHiddenThoughts(t *testing.T) {
+	x := &ai.Exchange{Op: ai.OpChat, Client: dialect}
+	x.Request.Raw = []byte(`{"model":"m","reasoning":{"exclude":true},"messages":[{"role":"user","content":"x"}]}`)
+	c := &ai.Completion{ID: "x", Model: "m", Choices: []ai.Choice{{Parts: []ai.Part{{Kind: ai.PartReasoning, Text: "secret"}, {Kind: ai.PartReasoning, Text: "secret", Signature: "sig"}, text("t")}}}}
+	out, err := dialect.AppendCompletion(nil, x, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := dialect.NewEncoder(x).AppendEvents(nil, []ai.Event{
+		{Kind: ai.EventReasoning, Text: []byte("secret")}, {Kind: ai.EventSignature, Text: []byte("sig")}, {Kind: ai.EventText, Part: 1, Text: []byte("t")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range [][]byte{out, stream} {
+		if strings.Contains(string(b), "secret") || !strings.Contains(string(b), "sig") {
+			t.Errorf("got %s", b)
+		}
+	}
+}
+
+func TestLongUser(t *testing.T) {
+	f := func(model, want string) {
+		t.Helper()
+		x := from(&ai.Chat{User: strings.Repeat("u", 65), Messages: []ai.Message{user(text("x"))}}, model, false)
+		var out ai.HTTPRequest
+		if err := (openai.Provider{}).EncodeRequest(x, &out); err != nil {
+			t.Fatal(err)
+		}
+		var got struct{ User string }
+		if err := json.Unmarshal(out.Body, &got); err != nil || got.User != want {
+			t.Errorf("%s: got %q, want %q", model, got.User, want)
+		}
+	}
+	f("gpt-5", "f20e249d15fa4b9f44ba21d154f62e1efa76ddfdce5d25139a33a4787cee5a8b")
+	f("qwen3", strings.Repeat("u", 65))
+}
+
 func TestStreamOfForeignEvents(t *testing.T) {
 	x := &ai.Exchange{Op: ai.OpChat, Client: dialect, Request: ai.Request{Model: "smart"}}
 	enc := dialect.NewEncoder(x)

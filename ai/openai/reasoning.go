@@ -83,36 +83,48 @@ func thinkingBlock(v []byte) (p ai.Part, err error) {
 	return p, nil
 }
 
-// appendThoughts appends the members that hold the reasoning among parts, if there is any.
-func appendThoughts(b []byte, parts []ai.Part) []byte {
-	n, text := 0, false
+// appendThoughts appends the members that hold the reasoning among parts, if there is any; of hidden reasoning only signatures.
+func appendThoughts(b []byte, parts []ai.Part, hidden bool) []byte {
+	if !hidden {
+		b = appendReasoningContent(b, parts)
+	}
+	n := 0
 	for i := range parts {
-		if parts[i].Kind == ai.PartReasoning {
-			n++
-			text = text || !parts[i].Redacted && parts[i].Text != ""
+		p := parts[i]
+		if hidden {
+			p.Text = ""
 		}
+		if p.Kind != ai.PartReasoning || p.Text == "" && p.Signature == "" {
+			continue
+		}
+		if n == 0 {
+			b = append(jsonscan.AppendKey(b, "reasoning_details"), '[')
+		}
+		b = appendDetail(jsonscan.AppendComma(b), n, &p)
+		n++
 	}
-	if n == 0 {
-		return b
+	if n > 0 {
+		b = append(b, ']')
 	}
-	if text {
-		b = append(jsonscan.AppendKey(b, "reasoning_content"), '"')
-		for i := range parts {
-			if parts[i].Kind == ai.PartReasoning && !parts[i].Redacted {
-				b = jsonscan.AppendEscaped(b, parts[i].Text)
+	return b
+}
+
+// appendReasoningContent appends the text of all reasoning as one, if there is any.
+func appendReasoningContent(b []byte, parts []ai.Part) []byte {
+	found := false
+	for i := range parts {
+		if p := &parts[i]; p.Kind == ai.PartReasoning && !p.Redacted && p.Text != "" {
+			if !found {
+				b = append(jsonscan.AppendKey(b, "reasoning_content"), '"')
+				found = true
 			}
+			b = jsonscan.AppendEscaped(b, p.Text)
 		}
+	}
+	if found {
 		b = append(b, '"')
 	}
-	b = append(jsonscan.AppendKey(b, "reasoning_details"), '[')
-	n = 0
-	for i := range parts {
-		if parts[i].Kind == ai.PartReasoning {
-			b = appendDetail(jsonscan.AppendComma(b), n, &parts[i])
-			n++
-		}
-	}
-	return append(b, ']')
+	return b
 }
 
 func appendDetail(b []byte, index int, p *ai.Part) []byte {

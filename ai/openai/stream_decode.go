@@ -60,6 +60,9 @@ func (s *stream) Decode(f ai.Frame, dst []ai.Event) ([]ai.Event, error) {
 	}
 	s.room = s.room[:0]
 	var id, model, choices, failure []byte
+	if string(f.Event) == "error" {
+		failure = data
+	}
 	for k, v := range jsonscan.Fields(data) {
 		switch string(k) {
 		case "id":

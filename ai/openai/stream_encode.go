@@ -7,7 +7,7 @@ import (
 
 // NewEncoder writes chat.completion.chunk or streamed text_completion objects.
 func (d Dialect) NewEncoder(x *ai.Exchange) ai.StreamEncoder {
-	return &streamEncoder{x: x, created: d.now(), legacy: x.Op == ai.OpCompletion, functions: wantsFunctions(x)}
+	return &streamEncoder{x: x, created: d.now(), legacy: x.Op == ai.OpCompletion, wishes: wishesOf(x)}
 }
 
 var _ ai.StreamEncoder = (*streamEncoder)(nil)
@@ -16,9 +16,10 @@ type streamEncoder struct {
 	x       *ai.Exchange
 	created int64
 	// head opens each chunk.
-	head              []byte
-	choices           []spoken
-	legacy, functions bool
+	head    []byte
+	choices []spoken
+	legacy  bool
+	wishes
 }
 
 // spoken is what was said of one choice.
@@ -55,6 +56,10 @@ func (e *streamEncoder) event(dst []byte, ev *ai.Event, logprobs []byte) []byte 
 		return e.AppendError(dst, ev.Err)
 	case ai.EventLogprobs:
 		logprobs = ev.Raw
+	case ai.EventReasoning:
+		if e.hidden {
+			return dst
+		}
 	}
 	if e.head == nil {
 		e.begin(nil, nil)
