@@ -69,6 +69,9 @@ type Exchange struct {
 	// Backend names what the request was forwarded to ("<ns>/<service>:<port>", "<ns>/<provider>"), for logs and metrics.
 	Backend string
 
+	// Uploading says that the request body is still being read by another goroutine while the response goes out.
+	Uploading bool
+
 	// Upgrade is set by the forward handler after a 101: the front end sends the head and then joins the two connections.
 	Upgrade Tunnel
 	// Interim, set by the front end, sends a 1xx response (103 Early Hints) at once. nil: not possible.
@@ -84,6 +87,9 @@ type Exchange struct {
 
 	// Note is a short reason for the log, in the gateway's own words: why a request failed. Never text of the client.
 	Note string
+
+	// kept is released with x; see Keep.
+	kept []Releaser
 
 	// scratch holds a body that had to be read whole; see ReadBody.
 	scratch []byte
@@ -126,6 +132,7 @@ func Acquire(base context.Context, watch Watch) *Exchange {
 // Release ends Context, and gives x back to the pool. Bodies must have been closed.
 func Release(x *Exchange) {
 	x.endContext()
+	x.releaseKept()
 	x.Req.Reset()
 	x.Resp.Reset()
 	scratch := x.scratch
@@ -141,13 +148,27 @@ func Release(x *Exchange) {
 // Bodies larger than this are not kept in the pool.
 const maxPooledScratch = 64 << 10
 
+// Releaser is something pooled that lives as long as an exchange.
+type Releaser interface{ Release() }
+
+// Keep releases r when x is released: what a handler needs until the last byte of the response is written.
+func (x *Exchange) Keep(r Releaser) { x.kept = append(x.kept, r) }
+
+func (x *Exchange) releaseKept() {
+	for i, r := range x.kept {
+		r.Release()
+		x.kept[i] = nil
+	}
+	x.kept = x.kept[:0]
+}
+
 func (x *Exchange) clear() {
 	x.HasQuery, x.MatchedPrefix = false, 0
 	x.ReqBody, x.RespBody = Body{}, Body{}
 	x.ReqTrailer, x.RespTrailer = x.ReqTrailer[:0], x.RespTrailer[:0]
 	x.Proto, x.Minor, x.Scheme = 0, 0, ""
 	x.Client, x.Local, x.TLS = netip.AddrPort{}, netip.AddrPort{}, nil
-	x.Route, x.Backend, x.Upgrade, x.Interim = nil, "", nil, nil
+	x.Route, x.Backend, x.Upgrade, x.Interim, x.Uploading = nil, "", nil, nil, false
 	x.Start, x.Deadline = time.Time{}, time.Time{}
 	x.LLM, x.Model, x.Note = nil, ModelInfo{}, ""
 	x.watch, x.ctx, x.cancel, x.unarm = nil, nil, nil, nil

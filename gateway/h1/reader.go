@@ -174,3 +174,12 @@ func (r *Reader) ReadResponse(h *fasthttp.ResponseHeader, limit int) error {
 
 // Read reads what was read ahead, and then from the connection.
 func (r *Reader) Read(p []byte) (int, error) { return r.br.Read(p) }
+
+// HasHead says whether a whole head has been read ahead, so that reading it will not wait.
+func (r *Reader) HasHead() bool {
+	b, _ := r.br.Peek(r.br.Buffered())
+	return bytes.Contains(b, headEnd)
+}
+
+// Peek returns the next n bytes without consuming them.
+func (r *Reader) Peek(n int) ([]byte, error) { return r.br.Peek(n) }

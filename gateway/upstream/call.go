@@ -31,6 +31,8 @@ type Call struct {
 	RespTrailer *exchange.Trailer
 	// Tunnel is set after a 101.
 	Tunnel exchange.Tunnel
+	// Uploading says that the request body is still being sent, by another goroutine, until RespBody ends.
+	Uploading bool
 	// Interim is called with each 1xx response but 101; nil: they are dropped.
 	Interim func(h *fasthttp.ResponseHeader)
 
@@ -47,7 +49,7 @@ type Call struct {
 // ResetResponse makes a call ready for another attempt.
 func (c *Call) ResetResponse() {
 	c.RespBody.Close()
-	c.RespBody, c.Tunnel, c.stream = exchange.Body{}, nil, respStream{}
+	c.RespBody, c.Tunnel, c.stream, c.Uploading = exchange.Body{}, nil, respStream{}, false
 	c.Resp.Reset()
 	if c.RespTrailer != nil {
 		*c.RespTrailer = (*c.RespTrailer)[:0]

@@ -186,18 +186,11 @@ func (c *h1Conn) receive(call *Call) error {
 	deadline := c.headDeadline(call)
 	c.patient(deadline)
 	for {
-		err := c.r.ReadResponse(call.Resp, c.cfg.MaxResponseHead)
-		if isTimeout(err) && c.ctx == nil {
-			if err = c.arm(deadline); err != nil {
+		if err := c.r.ReadResponse(call.Resp, c.cfg.MaxResponseHead); err != nil {
+			if err := c.wait(err, deadline); err != nil {
 				return err
 			}
 			continue
-		}
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			return err
 		}
 		status := call.Resp.StatusCode()
 		if status/100 != 1 || status == 101 && call.Upgrade != "" {
@@ -211,6 +204,20 @@ func (c *h1Conn) receive(call *Call) error {
 		}
 		call.Resp.Reset()
 	}
+}
+
+// wait goes on after the first, short deadline; any other error is final.
+func (c *h1Conn) wait(err error, deadline time.Time) error {
+	if isTimeout(err) && c.ctx == nil {
+		err = c.arm(deadline)
+	}
+	if broken := c.uploadError(); broken != nil {
+		return broken
+	}
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // patient sets the first, short deadline of a wait.
@@ -250,6 +257,7 @@ func (c *h1Conn) clientGone() bool { return c.ctx != nil && c.ctx.Err() != nil }
 // respond makes the body of the response.
 func (c *h1Conn) respond(call *Call) {
 	h := call.Resp
+	call.Uploading = !c.uploaded()
 	if h.StatusCode() == 101 {
 		call.Tunnel = &tunnel{c: c}
 		return

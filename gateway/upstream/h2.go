@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -67,9 +68,10 @@ func (t *h2Transport) RoundTrip(x Canceler, e *Endpoint, call *Call) error {
 	timer.Stop()
 	if err != nil {
 		s.Close()
-		return t.fail(x, ctx, err)
+		return t.fail(x, ctx, s, err)
 	}
 	s.resp = resp
+	call.Uploading = s.upload != nil && !s.upload.eof.Load()
 	copyHead(call.Resp, resp)
 	if noBody(call.Method, resp.StatusCode) || resp.ContentLength == 0 && len(resp.Trailer) == 0 && resp.Body == http.NoBody {
 		s.readTrailer()
@@ -124,14 +126,14 @@ func withInterim(ctx context.Context, call *Call) context.Context {
 	})
 }
 
-func (t *h2Transport) fail(x Canceler, ctx context.Context, err error) error {
+func (t *h2Transport) fail(x Canceler, ctx context.Context, s *h2Stream, err error) error {
 	reason := ReasonReset
 	var op *net.OpError
 	var ue *Error
 	switch {
 	case errors.As(err, &ue):
 		return ue
-	case x.Context().Err() != nil:
+	case x.Context().Err() != nil || s.upload != nil && s.upload.broken.Load():
 		reason = ReasonClient
 	case errors.Is(context.Cause(ctx), os.ErrDeadlineExceeded):
 		reason = ReasonTimeout
@@ -226,6 +228,8 @@ type sharedBody struct {
 	s      exchange.Stream
 	rest   []byte
 	closed bool
+	eof    atomic.Bool
+	broken atomic.Bool
 }
 
 func (b *sharedBody) Read(p []byte) (int, error) {
@@ -237,6 +241,8 @@ func (b *sharedBody) Read(p []byte) (int, error) {
 	if len(b.rest) == 0 {
 		var err error
 		if b.rest, err = b.s.Next(); err != nil {
+			b.eof.Store(err == io.EOF)
+			b.broken.Store(err != io.EOF)
 			return 0, err
 		}
 	}

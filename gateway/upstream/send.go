@@ -91,18 +91,20 @@ type upload struct {
 
 // background runs beside the wait for the response. A body that breaks ends the wait.
 func (u *upload) background() {
-	defer close(u.done)
-	defer func() {
-		if p := recover(); p != nil {
-			u.panicked, u.err = p, errPanic
-			u.c.net.SetDeadline(past)
-		}
-	}()
+	defer u.ended()
 	buf := writeBuffers.Get().(*[]byte)
 	u.err = u.run((*buf)[:0])
 	putWriteBuffer(buf, *buf)
+}
+
+func (u *upload) ended() {
+	if p := recover(); p != nil {
+		u.panicked, u.err = p, &clientError{errPanic}
+	}
 	var client *clientError
-	if errors.As(u.err, &client) {
+	broken := errors.As(u.err, &client)
+	close(u.done)
+	if broken {
 		u.c.net.SetDeadline(past)
 	}
 }
@@ -157,6 +159,37 @@ func (u *upload) write(buf, p []byte, chunked bool) error {
 }
 
 var crlf = []byte("\r\n")
+
+// uploaded says whether the request body has been sent. An answer may come at the same moment as its end.
+func (c *h1Conn) uploaded() bool {
+	if c.upload == nil {
+		return true
+	}
+	timer := time.NewTimer(time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-c.upload.done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// uploadError is what the client's body broke of, if it did.
+func (c *h1Conn) uploadError() error {
+	if c.upload == nil {
+		return nil
+	}
+	select {
+	case <-c.upload.done:
+		var client *clientError
+		if errors.As(c.upload.err, &client) {
+			return client
+		}
+	default:
+	}
+	return nil
+}
 
 // stopUpload ends an upload that is still running; the client's connection is then not usable any more. It says
 // whether the whole body was sent.

@@ -1,0 +1,166 @@
+// Package config holds what a data plane has received and what it serves: Apply validates, compiles and swaps, or refuses.
+// A refused update is remembered but not served, so that a later update that repairs it brings all of it to life.
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/gateway/table"
+)
+
+// Sink takes configuration, whoever sends it. An error is a refusal (NACK): what was applied goes on serving.
+type Sink interface {
+	Apply(ctx context.Context, u Update) error
+}
+
+// Update is one atomic change.
+type Update struct {
+	// Full replaces everything that was received before.
+	Full             bool
+	Set              map[string]*xdsv1.Resource
+	Removed          []string
+	Endpoints        map[string]*xdsv1.Endpoints
+	RemovedEndpoints []string
+}
+
+// Serve is told of each new table; it is called by one goroutine at a time. Its error says what of the table cannot be
+// served (a port that is taken); it does not undo the swap.
+type Serve func(t *table.Table, rs map[string]*xdsv1.Resource) error
+
+// Store is the Sink of a data plane. It is safe for concurrent use.
+type Store struct {
+	builder table.Builder
+	serve   Serve
+
+	mu        sync.Mutex
+	received  map[string]*xdsv1.Resource
+	invalid   map[string]error
+	endpoints map[string]*xdsv1.Endpoints
+	applied   *table.Table
+}
+
+var _ Sink = (*Store)(nil)
+
+// New makes an empty Store.
+func New(b table.Builder, serve Serve) *Store {
+	return &Store{builder: b, serve: serve, received: map[string]*xdsv1.Resource{}, invalid: map[string]error{},
+		endpoints: map[string]*xdsv1.Endpoints{}}
+}
+
+// Apply implements Sink.
+func (s *Store) Apply(_ context.Context, u Update) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.merge(u)
+	endpointsErr := s.mergeEndpoints(u)
+	if !u.Full && len(u.Set) == 0 && len(u.Removed) == 0 {
+		return endpointsErr
+	}
+	return errors.Join(endpointsErr, s.compile())
+}
+
+// merge adds an update to what was received, valid or not.
+func (s *Store) merge(u Update) {
+	s.received = maps.Clone(s.received) // the table before may still be compiled from it elsewhere
+	if u.Full {
+		clear(s.received)
+		clear(s.invalid)
+	}
+	for key, r := range u.Set {
+		s.received[key] = r
+		delete(s.invalid, key)
+		if err := xdsv1.Validate(r); err != nil {
+			s.invalid[key] = err
+		}
+	}
+	for _, key := range u.Removed {
+		delete(s.received, key)
+		delete(s.invalid, key)
+	}
+}
+
+// mergeEndpoints gives the clusters that serve their endpoints. Endpoints that are not valid leave those before.
+func (s *Store) mergeEndpoints(u Update) error {
+	if u.Full {
+		s.dropEndpoints(u.Endpoints)
+	}
+	var errs []error
+	for key, e := range u.Endpoints {
+		if err := xdsv1.ValidateEndpoints(e); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		s.setEndpoints(key, e)
+	}
+	for _, key := range u.RemovedEndpoints {
+		s.setEndpoints(key, nil)
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Store) dropEndpoints(except map[string]*xdsv1.Endpoints) {
+	for key := range s.endpoints {
+		if except[key] == nil {
+			s.setEndpoints(key, nil)
+		}
+	}
+}
+
+func (s *Store) setEndpoints(key string, e *xdsv1.Endpoints) {
+	if e == nil {
+		delete(s.endpoints, key)
+	} else {
+		s.endpoints[key] = e
+	}
+	if s.applied != nil {
+		s.applied.SetEndpoints(key, e.GetEndpoints())
+	}
+}
+
+// compile makes a table of all that was received and swaps it in.
+func (s *Store) compile() error {
+	if len(s.invalid) > 0 {
+		return s.invalidError()
+	}
+	t, err := table.Compile(s.received, s.applied, s.builder)
+	if err != nil {
+		return err
+	}
+	for key, e := range s.endpoints {
+		t.SetEndpoints(key, e.Endpoints)
+	}
+	err = s.serve(t, s.received)
+	for _, c := range t.Retired(s.applied) {
+		c.Close()
+	}
+	s.applied = t
+	return err
+}
+
+func (s *Store) invalidError() error {
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(s.invalid)) {
+		errs = append(errs, fmt.Errorf("%s: %w", key, s.invalid[key]))
+	}
+	return errors.Join(errs...)
+}
+
+// Applied says whether anything has been applied yet.
+func (s *Store) Applied() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.applied != nil
+}
+
+// Received returns what was received, to look at only.
+func (s *Store) Received() (map[string]*xdsv1.Resource, map[string]*xdsv1.Endpoints) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.received, maps.Clone(s.endpoints)
+}

@@ -1,0 +1,200 @@
+// Package gateway is the data plane: a Gateway takes configuration through Apply and serves it.
+//
+// Where a request goes: server/serve.go is the way of every request; table finds its rule; filter changes it; forward
+// sends it to a backend and llm to a model provider, both through upstream.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/gateway/admin"
+	"github.com/nantian-gw/nantian/gateway/config"
+	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/filter"
+	"github.com/nantian-gw/nantian/gateway/forward"
+	"github.com/nantian-gw/nantian/gateway/llm"
+	"github.com/nantian-gw/nantian/gateway/observe"
+	"github.com/nantian-gw/nantian/gateway/server"
+	"github.com/nantian-gw/nantian/gateway/table"
+	"github.com/nantian-gw/nantian/gateway/upstream"
+)
+
+// Options configure a Gateway. The zero value of a field is its default.
+type Options struct {
+	// Bind is the address of listeners that name none; empty: all.
+	Bind string
+	// Log takes what happens to the data plane; nil: nothing.
+	Log *slog.Logger
+	// AccessLog takes a line of JSON a request; nil: none.
+	AccessLog io.Writer
+	// LLM configures model calls. Its Observer is set by New.
+	LLM llm.Options
+}
+
+// Gateway is a data plane. It is safe for concurrent use.
+type Gateway struct {
+	log      *slog.Logger
+	server   *server.Server
+	store    *config.Store
+	observer *observe.Observer
+	build    *builder
+	stopping atomic.Bool
+}
+
+var (
+	_ config.Sink   = (*Gateway)(nil)
+	_ admin.Source  = (*Gateway)(nil)
+	_ table.Builder = (*builder)(nil)
+)
+
+// New makes a Gateway that serves nothing yet.
+func New(o Options) (*Gateway, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	g := &Gateway{log: o.Log, observer: &observe.Observer{Metrics: observe.NewMetrics(), Log: o.Log}}
+	if o.AccessLog != nil {
+		g.observer.Access = observe.NewAccessLog(o.AccessLog, g.observer.LogDropped)
+	}
+	s, err := server.New(server.Options{Bind: o.Bind, Observer: g.observer, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	o.LLM.Observer = models{g.observer.Metrics}
+	g.server = s
+	g.build = &builder{metrics: g.observer.Metrics, llm: llm.New(o.LLM)}
+	g.store = config.New(g.build, g.serve)
+	return g, nil
+}
+
+// Apply implements config.Sink. An error says what was refused, or which port could not be opened.
+func (g *Gateway) Apply(ctx context.Context, u config.Update) error {
+	g.build.runtime(u)
+	err := g.store.Apply(ctx, u)
+	g.observer.Config(err == nil)
+	return err
+}
+
+// serve makes a new table the one that requests meet.
+func (g *Gateway) serve(t *table.Table, rs map[string]*xdsv1.Resource) error {
+	r := rs[xdsv1.RuntimeKey].GetRuntime()
+	g.server.SetLimits(server.Limits{
+		MaxRequestHead: int(r.GetLimits().GetMaxRequestHead()),
+		HeadTimeout:    r.GetLimits().GetHeadTimeout().AsDuration(),
+		IdleTimeout:    r.GetLimits().GetIdleTimeout().AsDuration(),
+	})
+	g.observer.SetAccessLog(!r.GetAccessLog().GetDisabled())
+	return g.server.Update(t)
+}
+
+// Addrs lists the addresses that are listened at.
+func (g *Gateway) Addrs() []net.Addr { return g.server.Addrs() }
+
+// Admin is the handler of the admin listener.
+func (g *Gateway) Admin() http.Handler { return admin.Handler(g, g.observer.Handler()) }
+
+// Received implements admin.Source.
+func (g *Gateway) Received() (map[string]*xdsv1.Resource, map[string]*xdsv1.Endpoints) {
+	return g.store.Received()
+}
+
+// Ready implements admin.Source.
+func (g *Gateway) Ready() error {
+	switch {
+	case g.stopping.Load():
+		return errors.New("shutting down")
+	case !g.store.Applied():
+		return errors.New("no configuration has been applied yet")
+	}
+	return nil
+}
+
+// Shutdown closes the ports and waits until requests and streams in flight have ended, or ctx has.
+func (g *Gateway) Shutdown(ctx context.Context) error {
+	g.stopping.Store(true)
+	err := g.server.Shutdown(ctx)
+	if g.observer.Access != nil {
+		g.observer.Access.Close()
+	}
+	return err
+}
+
+// builder makes the handlers of a table.
+type builder struct {
+	metrics *observe.Metrics
+	llm     *llm.LLM
+	trusted []netip.Prefix
+}
+
+// runtime takes what handlers need of the Runtime resource.
+func (b *builder) runtime(u config.Update) {
+	r := u.Set[xdsv1.RuntimeKey].GetRuntime()
+	if r == nil {
+		return
+	}
+	b.trusted = nil
+	for _, cidr := range r.TrustedProxies {
+		if p, err := netip.ParsePrefix(cidr); err == nil {
+			b.trusted = append(b.trusted, p)
+		}
+	}
+}
+
+// Forward implements table.Builder.
+func (b *builder) Forward(f table.Forward) exchange.Handler {
+	return forward.New(forward.Options{
+		Cluster: f.Cluster, Name: f.Backend, RequestTimeout: f.RequestTimeout, BackendTimeout: f.BackendTimeout,
+		Retry: retry(f.Retry), GRPC: f.GRPC, Trusted: b.trusted,
+	})
+}
+
+func retry(r *xdsv1.Retry) forward.Retry {
+	if r == nil {
+		return forward.Retry{}
+	}
+	out := forward.Retry{Attempts: int(r.Attempts), Codes: map[int]bool{}, Backoff: r.Backoff.AsDuration()}
+	codes := r.Codes
+	if len(codes) == 0 {
+		codes = []uint32{500, 502, 503, 504}
+	}
+	for _, c := range codes {
+		out.Codes[int(c)] = true
+	}
+	return out
+}
+
+// Model implements table.Builder.
+func (b *builder) Model(key string, rs map[string]*xdsv1.Resource, clusters *table.Clusters) (exchange.Handler, error) {
+	return b.llm.Handler(key, rs, source{clusters})
+}
+
+// source lends a table's clusters to model providers.
+type source struct{ *table.Clusters }
+
+// ForConfig implements llm.ClusterSource.
+func (s source) ForConfig(c upstream.Config, hash string) (*upstream.Cluster, error) {
+	return s.Clusters.ForConfig(c, hash), nil
+}
+
+// Mirrored implements filter.Metrics.
+func (b *builder) Mirrored(_ string, o filter.Outcome) { b.metrics.Mirrored(string(o)) }
+
+// models lends the instruments of model calls.
+type models struct{ m *observe.Metrics }
+
+// Target implements llm.Observer.
+func (m models) Target(provider, model string) llm.Meter { return m.m.Target(provider, model) }
+
+// AdminServer makes the HTTP server of the admin listener.
+func (g *Gateway) AdminServer() *http.Server {
+	return &http.Server{Handler: g.Admin(), ReadHeaderTimeout: 10 * time.Second}
+}

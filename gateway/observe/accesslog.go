@@ -1,0 +1,236 @@
+package observe
+
+import (
+	"io"
+	"strconv"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/nantian-gw/nantian/gateway/exchange"
+)
+
+const (
+	// flushAt writes the gathered lines when there are this many bytes, flushEvery at the latest after that time.
+	flushAt    = 32 << 10
+	flushEvery = 200 * time.Millisecond
+	// maxPending bounds what is kept while the writer is slow; lines beyond it are dropped and counted.
+	maxPending = 4 << 20
+	// maxText bounds a text that a client has chosen.
+	maxText = 1024
+)
+
+// AccessLog writes one JSON object a line for each request. Lines are gathered and written by one goroutine, so that a
+// slow writer never holds up a request.
+type AccessLog struct {
+	w       io.Writer
+	dropped func()
+
+	mu      sync.Mutex
+	pending []byte
+	spare   []byte
+	closed  bool
+	wake    chan struct{}
+	done    chan struct{}
+}
+
+// NewAccessLog starts a log to w; Close ends it. dropped is called for each line that was lost.
+func NewAccessLog(w io.Writer, dropped func()) *AccessLog {
+	l := &AccessLog{w: w, dropped: dropped, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go l.run()
+	return l
+}
+
+func (l *AccessLog) run() {
+	defer close(l.done)
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-l.wake:
+		}
+		if l.flush() {
+			return
+		}
+	}
+}
+
+// flush writes what is pending and says whether the log has been closed.
+func (l *AccessLog) flush() (closed bool) {
+	l.mu.Lock()
+	b := l.pending
+	l.pending, l.spare = l.spare[:0], nil
+	closed = l.closed
+	l.mu.Unlock()
+	if len(b) > 0 {
+		if _, err := l.w.Write(b); err != nil {
+			l.dropped()
+		}
+	}
+	if cap(b) <= 2*flushAt {
+		l.mu.Lock()
+		l.spare = b[:0]
+		l.mu.Unlock()
+	}
+	return closed
+}
+
+// Close writes what is pending.
+func (l *AccessLog) Close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.poke()
+	<-l.done
+}
+
+func (l *AccessLog) poke() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// record adds the line of one exchange.
+func (l *AccessLog) record(x *exchange.Exchange, status int, sent int64, took time.Duration) {
+	l.mu.Lock()
+	if len(l.pending) > maxPending || l.closed {
+		l.mu.Unlock()
+		l.dropped()
+		return
+	}
+	l.pending = appendLine(l.pending, x, status, sent, took)
+	full := len(l.pending) >= flushAt
+	l.mu.Unlock()
+	if full {
+		l.poke()
+	}
+}
+
+// line builds a JSON object member by member.
+type line struct{ b []byte }
+
+func appendLine(dst []byte, x *exchange.Exchange, status int, sent int64, took time.Duration) []byte {
+	l := line{append(dst, `{"time":"`...)}
+	l.b = append(x.Start.UTC().AppendFormat(l.b, "2006-01-02T15:04:05.000Z"), '"')
+	l.text("client", x.Client.Addr().String())
+	l.bytes("method", x.Req.Method())
+	l.bytes("host", x.Req.Host())
+	l.bytes("path", x.Path)
+	l.text("protocol", protocol(x))
+	l.int("status", int64(status))
+	l.millis("duration_ms", took)
+	l.int("bytes_sent", sent)
+	l.route(x)
+	l.model(x)
+	l.optional("note", x.Note)
+	return append(l.b, "}\n"...)
+}
+
+func protocol(x *exchange.Exchange) string {
+	switch {
+	case x.Proto == 2:
+		return "HTTP/2"
+	case x.Minor == 0:
+		return "HTTP/1.0"
+	}
+	return "HTTP/1.1"
+}
+
+func (l *line) route(x *exchange.Exchange) {
+	if r := x.Route; r != nil {
+		l.optional("gateway", r.Gateway)
+		l.optional("listener", r.Listener)
+		l.optional("route", r.Route)
+		l.optional("rule", r.Rule)
+	}
+	l.optional("backend", x.Backend)
+}
+
+// model adds what is known of a model call; never its text.
+func (l *line) model(x *exchange.Exchange) {
+	if x.LLM == nil {
+		return
+	}
+	m, u := &x.Model, &x.LLM.Usage
+	l.text("operation", x.LLM.Op.String())
+	l.optional("requested_model", m.Requested)
+	l.optional("provider", m.Provider)
+	l.optional("model", m.Model)
+	l.int("attempts", int64(m.Attempts))
+	l.flag("stream", m.Streamed)
+	if u.Known || u.Estimated {
+		l.int("input_tokens", int64(u.Input))
+		l.int("cached_input_tokens", int64(u.CachedInput))
+		l.int("cache_write_tokens", int64(u.CacheWrite))
+		l.int("output_tokens", int64(u.Output))
+		l.int("reasoning_tokens", int64(u.Reasoning))
+		l.flag("usage_estimated", u.Estimated)
+	}
+	l.optional("finish", string(x.LLM.Finish))
+	if m.FirstToken > 0 {
+		l.millis("first_token_ms", m.FirstToken)
+	}
+	l.flag("aborted", m.Aborted)
+}
+
+func (l *line) name(name string) {
+	l.b = append(l.b, `,"`...)
+	l.b = append(l.b, name...)
+	l.b = append(l.b, `":`...)
+}
+
+func (l *line) int(name string, v int64) {
+	l.name(name)
+	l.b = strconv.AppendInt(l.b, v, 10)
+}
+
+// millis writes a duration in milliseconds with three decimals.
+func (l *line) millis(name string, d time.Duration) {
+	l.name(name)
+	l.b = strconv.AppendFloat(l.b, float64(d.Microseconds())/1000, 'f', -1, 64)
+}
+
+func (l *line) flag(name string, v bool) {
+	if v {
+		l.name(name)
+		l.b = append(l.b, "true"...)
+	}
+}
+
+func (l *line) optional(name, v string) {
+	if v != "" {
+		l.text(name, v)
+	}
+}
+
+func (l *line) text(name, v string) {
+	l.name(name)
+	l.b = appendQuoted(l.b, v)
+}
+
+func (l *line) bytes(name string, v []byte) {
+	l.name(name)
+	l.b = appendQuoted(l.b, v)
+}
+
+// appendQuoted writes a JSON string; what is not UTF-8 or a control character is escaped, what is too long is cut.
+func appendQuoted[T string | []byte](dst []byte, s T) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for i := 0; i < min(len(s), maxText); i++ {
+		c := s[i]
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < 0x20 || c == 0x7f:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		case c < utf8.RuneSelf:
+			dst = append(dst, c)
+		default:
+			dst = utf8.AppendRune(dst, rune(c)) // as Latin-1: paths and hosts are ASCII already
+		}
+	}
+	return append(dst, '"')
+}

@@ -1,0 +1,272 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/h1"
+)
+
+// newH2 makes the HTTP/2 server, net/http's: its requests are adapted to exchanges and go the same way as all others.
+func (s *Server) newH2() *http.Server {
+	srv := &http.Server{
+		Handler:        http.HandlerFunc(s.serveH2),
+		MaxHeaderBytes: s.limits().MaxRequestHead,
+		IdleTimeout:    s.limits().IdleTimeout,
+		Protocols:      new(http.Protocols),
+		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 1000,
+			SendPingTimeout:      60 * time.Second,
+			PingTimeout:          20 * time.Second,
+			WriteByteTimeout:     writeTimeout,
+		},
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, h2ConnKey{}, clientOf(c))
+		},
+	}
+	srv.Protocols.SetHTTP2(true)
+	srv.Protocols.SetUnencryptedHTTP2(true)
+	return srv
+}
+
+type h2ConnKey struct{}
+
+// serveH2 adapts one HTTP/2 request.
+func (s *Server) serveH2(w http.ResponseWriter, r *http.Request) {
+	c := r.Context().Value(h2ConnKey{}).(*clientConn)
+	x := exchange.Acquire(r.Context(), nil)
+	f := &h2Writer{w: w, ctl: http.NewResponseController(w)}
+	defer exchange.Release(x)
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(x, p)
+			panic(http.ErrAbortHandler)
+		}
+	}()
+	if err := readH2(x, r, c); err != nil {
+		x.Reply(err.(*h1.HeadError).Status, err.Error())
+		x.Note = "bad request head"
+	} else {
+		x.Interim = f.interim
+		s.handle(c.p, x)
+	}
+	err := f.respond(x)
+	s.finish(x, f.sent)
+	if err != nil {
+		panic(http.ErrAbortHandler) // resets the stream: the client must not take it for complete
+	}
+}
+
+// readH2 fills x from an HTTP/2 request. net/http has checked names, values and pseudo-header fields (RFC 9113, 8.2, 8.3).
+func readH2(x *exchange.Exchange, r *http.Request, c *clientConn) error {
+	x.Start = time.Now()
+	x.Proto = 2
+	x.Scheme, x.Local, x.TLS = c.p.scheme, c.local, r.TLS
+	x.Client = c.client
+	h := &x.Req
+	h.SetNoDefaultContentType(true)
+	h.SetMethod(r.Method)
+	h.SetHost(r.Host)
+	for name, values := range r.Header {
+		addH2Field(h, name, values)
+	}
+	if r.Method == http.MethodConnect {
+		return &h1.HeadError{Status: 501, Text: "CONNECT is not served"}
+	}
+	_, path, query, hasQuery, err := splitTarget([]byte(r.RequestURI))
+	if err != nil {
+		return &h1.HeadError{Status: 400, Text: err.Error()}
+	}
+	if err := setTarget(x, path, query, hasQuery); err != nil {
+		return err
+	}
+	if r.Body != http.NoBody {
+		x.ReqBody = exchange.StreamBody(&h2Body{r: r, x: x}, r.ContentLength)
+	}
+	return nil
+}
+
+func addH2Field(h *fasthttp.RequestHeader, name string, values []string) {
+	if name == "Cookie" { // may be split for compression (RFC 9113, 8.2.3)
+		h.Set(name, strings.Join(values, "; "))
+		return
+	}
+	for _, v := range values {
+		h.Add(name, v)
+	}
+}
+
+// h2Body is the request body of an HTTP/2 request.
+type h2Body struct {
+	r   *http.Request
+	x   *exchange.Exchange
+	buf *[]byte
+	err error
+}
+
+var (
+	_         exchange.Stream      = (*h2Body)(nil)
+	_         exchange.Interrupter = (*h2Body)(nil)
+	h2Buffers                      = sync.Pool{New: func() any { b := make([]byte, 16<<10); return &b }}
+)
+
+// Next implements exchange.Stream.
+func (b *h2Body) Next() ([]byte, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	if b.buf == nil {
+		b.buf = h2Buffers.Get().(*[]byte)
+	}
+	for {
+		n, err := b.r.Body.Read(*b.buf)
+		if n > 0 {
+			return (*b.buf)[:n], nil
+		}
+		if err != nil {
+			b.end(err)
+			return nil, err
+		}
+	}
+}
+
+func (b *h2Body) end(err error) {
+	b.err = err
+	h2Buffers.Put(b.buf)
+	b.buf = nil
+	if err != io.EOF {
+		return
+	}
+	for name, values := range b.r.Trailer {
+		for _, v := range values {
+			b.x.ReqTrailer = append(b.x.ReqTrailer, exchange.Field{Name: strings.ToLower(name), Value: v})
+		}
+	}
+}
+
+// Interrupt implements exchange.Interrupter.
+func (b *h2Body) Interrupt() { b.r.Body.Close() }
+
+// Close implements exchange.Stream. The rest of the body is net/http's to discard.
+func (b *h2Body) Close() error {
+	if b.err == nil && b.buf != nil {
+		b.end(exchange.ErrClosed)
+	}
+	return nil
+}
+
+// h2Writer writes the response of an HTTP/2 request.
+type h2Writer struct {
+	w    http.ResponseWriter
+	ctl  *http.ResponseController
+	sent int64
+}
+
+// errUpgradeH2: extended CONNECT (RFC 8441) is not served, so nothing can have asked for an upgrade.
+var errUpgradeH2 = errors.New("upgrade over HTTP/2")
+
+func (f *h2Writer) respond(x *exchange.Exchange) error {
+	if x.Upgrade != nil {
+		return errUpgradeH2
+	}
+	f.head(x)
+	if noBody(x) {
+		x.RespBody.Close()
+		return nil
+	}
+	if x.RespBody.Stream == nil {
+		n, err := f.w.Write(x.RespBody.Bytes)
+		f.sent = int64(n)
+		f.trailer(x)
+		return err
+	}
+	return f.stream(x)
+}
+
+func (f *h2Writer) head(x *exchange.Exchange) {
+	out := f.w.Header()
+	for name, value := range x.Resp.All() {
+		if !h1.HopByHop(name) {
+			out[string(name)] = append(out[string(name)], string(value))
+		}
+	}
+	if _, ok := out["Content-Type"]; !ok {
+		out["Content-Type"] = nil // net/http would guess one
+	}
+	if n := contentLength(x); n >= 0 {
+		out["Content-Length"] = []string{strconv.FormatInt(n, 10)}
+	}
+	f.w.WriteHeader(x.Resp.StatusCode())
+}
+
+// stream copies the body piece by piece; each is flushed unless the next is there already.
+func (f *h2Writer) stream(x *exchange.Exchange) error {
+	ready, _ := x.RespBody.Stream.(buffered)
+	for {
+		if ready == nil || !ready.Buffered() {
+			if err := f.ctl.Flush(); err != nil {
+				return err
+			}
+		}
+		p, err := x.RespBody.Stream.Next()
+		if err == io.EOF {
+			f.trailer(x)
+			return f.complete(x)
+		}
+		if err != nil {
+			return err
+		}
+		n, err := f.w.Write(p)
+		f.sent += int64(n)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// complete refuses a body shorter than its Content-Length.
+func (f *h2Writer) complete(x *exchange.Exchange) error {
+	if n := x.RespBody.Length; n >= 0 && n != f.sent {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+
+func (f *h2Writer) trailer(x *exchange.Exchange) {
+	for _, t := range x.RespTrailer {
+		f.w.Header().Add(http.TrailerPrefix+http.CanonicalHeaderKey(t.Name), t.Value)
+	}
+}
+
+func (f *h2Writer) interim(h *fasthttp.ResponseHeader) {
+	out := f.w.Header()
+	for name, value := range h.All() {
+		if !h1.HopByHop(name) && string(name) != "Content-Type" {
+			out[string(name)] = append(out[string(name)], string(value))
+		}
+	}
+	f.w.WriteHeader(h.StatusCode())
+	clear(out)
+}
+
+// addrOf is the address of a connection's end; the zero AddrPort for what is not TCP.
+func addrOf(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,217 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/gateway/h1"
+	"github.com/nantian-gw/nantian/gateway/table"
+)
+
+// port is one address that clients connect to.
+type port struct {
+	server   *Server
+	ln       net.Listener
+	protocol xdsv1.Protocol
+	scheme   string
+	table    atomic.Pointer[table.Port]
+	tls      *tls.Config
+}
+
+func newPort(s *Server, ln net.Listener, tp *table.Port) *port {
+	p := &port{server: s, ln: ln, protocol: tp.Protocol, scheme: "http"}
+	p.table.Store(tp)
+	if tp.Protocol == xdsv1.Protocol_HTTPS {
+		p.scheme = "https"
+		p.tls = &tls.Config{
+			NextProtos:         []string{"h2", "http/1.1"},
+			GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) { return p.table.Load().TLSConfig(h) },
+		}
+	}
+	return p
+}
+
+// stop closes the port; its connections go on.
+func (p *port) stop() { p.ln.Close() }
+
+// accept takes connections until the port is closed.
+func (p *port) accept() {
+	s := p.server
+	for {
+		waited, ok := s.conns.acquire()
+		if waited {
+			s.observer.AcceptWaited()
+		}
+		if !ok {
+			s.conns.release()
+			return
+		}
+		c, err := p.ln.Accept()
+		if err != nil {
+			s.conns.release()
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			s.shortage(err)
+			continue
+		}
+		s.observer.Connections(1)
+		go p.serve(&clientConn{Conn: c, p: p, client: addrOf(c.RemoteAddr()), local: addrOf(c.LocalAddr())})
+	}
+}
+
+// shortage pauses after an accept that failed, for want of descriptors or memory.
+func (s *Server) shortage(err error) {
+	s.observer.AcceptWaited()
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		s.conns.mu.Lock()
+		s.conns.closeIdleLocked(16)
+		s.conns.mu.Unlock()
+	}
+	<-time.After(10 * time.Millisecond)
+}
+
+// serve tells the protocols of a connection apart and hands it to their front end.
+func (p *port) serve(c *clientConn) {
+	c.SetReadDeadline(time.Now().Add(p.server.limits().HeadTimeout))
+	if p.tls != nil {
+		p.serveTLS(c)
+		return
+	}
+	r := h1.NewReader(c.Conn)
+	if isPreface(&r) {
+		c.ahead = r.Drained()
+		r.Release()
+		p.server.giveH2(c, c)
+		return
+	}
+	c.serveH1(c.Conn, r, nil)
+}
+
+// isPreface says whether a connection begins as HTTP/2 by prior knowledge does (RFC 9113, section 3.4). No method of
+// HTTP/1.1 begins with "PRI ".
+func isPreface(r *h1.Reader) bool {
+	for n := 1; n <= 4; n++ {
+		b, err := r.Peek(n)
+		if err != nil || b[n-1] != "PRI "[n-1] {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *port) serveTLS(c *clientConn) {
+	tc := tls.Server(c, p.tls)
+	ctx, cancel := context.WithTimeout(context.Background(), p.server.limits().HeadTimeout)
+	err := tc.HandshakeContext(ctx)
+	cancel()
+	if err != nil {
+		c.Close()
+		return
+	}
+	state := tc.ConnectionState()
+	if state.NegotiatedProtocol == "h2" {
+		p.server.giveH2(tc, c)
+		return
+	}
+	c.serveH1(tc, h1.NewReader(tc), &state)
+}
+
+// clientConn is a client's connection below TLS, and its place among all connections. What was read ahead to tell
+// protocols apart is read again.
+type clientConn struct {
+	net.Conn
+	p             *port
+	client, local netip.AddrPort
+	ahead         []byte
+	once          sync.Once
+}
+
+func (c *clientConn) Read(b []byte) (int, error) {
+	if len(c.ahead) > 0 {
+		n := copy(b, c.ahead)
+		c.ahead = c.ahead[n:]
+		return n, nil
+	}
+	return c.Conn.Read(b)
+}
+
+// Close closes the connection and gives its place back.
+func (c *clientConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() {
+		c.p.server.conns.release()
+		c.p.server.observer.Connections(-1)
+	})
+	return err
+}
+
+// serveH1 serves HTTP/1.1 on conn: the connection itself, or TLS over it.
+func (c *clientConn) serveH1(conn net.Conn, r h1.Reader, state *tls.ConnectionState) {
+	s := c.p.server
+	hc := &h1Conn{p: c.p, owner: c, c: conn, r: r, tls: state, client: c.client, local: c.local}
+	hc.watch = s.hangups.watch(c.Conn)
+	hc.interim = hc.writeInterim
+	s.conns.add(hc)
+	hc.serve()
+}
+
+// giveH2 hands a connection to net/http's server.
+func (s *Server) giveH2(conn net.Conn, c *clientConn) {
+	c.SetReadDeadline(time.Time{})
+	s.h2Conns.give(conn)
+}
+
+// clientOf finds what giveH2 was given.
+func clientOf(conn net.Conn) *clientConn {
+	if tc, ok := conn.(*tls.Conn); ok {
+		conn = tc.NetConn()
+	}
+	return conn.(*clientConn)
+}
+
+// handover is the listener of net/http's server: it accepts what the ports give it.
+type handover struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newHandover() *handover {
+	return &handover{conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+func (h *handover) give(c net.Conn) {
+	select {
+	case h.conns <- c:
+	case <-h.done:
+		c.Close()
+	}
+}
+
+// Accept implements net.Listener.
+func (h *handover) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (h *handover) Close() error {
+	h.once.Do(func() { close(h.done) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (h *handover) Addr() net.Addr { return &net.TCPAddr{} }
