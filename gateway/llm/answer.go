@@ -3,7 +3,6 @@ package llm
 import (
 	"errors"
 	"net/http"
-	"sync"
 
 	"github.com/nantian-gw/nantian/ai"
 	"github.com/nantian-gw/nantian/ai/jsonscan"
@@ -26,7 +25,7 @@ func (c *call) answer() *ai.Error {
 	}
 	switch {
 	case c.x.Model.Aborted:
-		c.h.llm.estimate(c.ax, nil)
+		c.h.llm.estimate(&c.ax, nil)
 		c.target.meter.Tokens(&c.ax.Usage)
 	case c.local:
 		c.countHere()
@@ -42,23 +41,14 @@ func (c *call) attempt() *failure {
 	if f := c.judge(err); f != nil {
 		return f
 	}
+	if f := c.readAnswer(); f != nil {
+		return f
+	}
 	if c.bypass != nil {
 		return c.forward()
 	}
-	buf := raws.Get().(*[]byte)
-	body, f := c.readAnswer((*buf)[:0])
-	if f == nil {
-		f = c.translate(body)
-	}
-	if cap(body) <= keptBody {
-		*buf = body[:0]
-		raws.Put(buf)
-	}
-	return f
+	return c.translate()
 }
-
-// raws are buffers of answers that are translated.
-var raws = sync.Pool{New: func() any { return new([]byte) }}
 
 // judge looks at the outcome of a call: an error, a status other than 2xx, or an answer that cannot be read.
 func (c *call) judge(err error) *failure {
@@ -91,25 +81,27 @@ func (c *call) errorAnswer(status int) *failure {
 // field looks up a field of the answer's head.
 func (c *call) field(name string) string { return string(c.resp.Peek(name)) }
 
-// readAnswer reads a whole answer behind dst.
-func (c *call) readAnswer(dst []byte) ([]byte, *failure) {
+// readAnswer reads a whole answer into body.
+func (c *call) readAnswer() *failure {
 	b, limit := &c.up.RespBody, c.h.llm.MaxAnswer
 	if b.Length > limit {
-		return dst, tooLong()
+		return tooLong()
 	}
 	if b.Stream == nil {
-		return append(dst, b.Bytes...), nil
+		c.body = append(c.body[:0], b.Bytes...)
+		return nil
 	}
-	dst, err := exchange.AppendStream(dst, b, limit)
+	var err error
+	c.body, err = exchange.AppendStream(c.body[:0], b, limit)
 	var large *exchange.TooLargeError
 	if errors.As(err, &large) {
-		return dst, tooLong()
+		return tooLong()
 	}
 	if err != nil {
-		return dst, callFailure(err)
+		return callFailure(err)
 	}
 	b.Close()
-	return dst, nil
+	return nil
 }
 
 func tooLong() *failure {
@@ -118,62 +110,57 @@ func tooLong() *failure {
 
 // forward answers with the provider's own bytes.
 func (c *call) forward() *failure {
-	body, f := c.readAnswer(nil)
-	if f != nil {
-		return f
-	}
-	if jsonscan.Valid(body) != nil || c.bypass.Scan(c.ax, body) != nil {
+	x := &c.ax
+	if jsonscan.Valid(c.body) != nil || c.bypass.Scan(x, c.body) != nil {
 		return nonsense("the provider's answer cannot be understood")
 	}
-	if !c.ax.Usage.Known && c.ax.Op != ai.OpCountTokens {
-		c.measure(body)
+	if !x.Usage.Known && x.Op != ai.OpCountTokens {
+		var done *ai.Completion
+		if x.Op != ai.OpEmbeddings {
+			done, _ = x.Target.Provider.DecodeCompletion(x, c.body)
+		}
+		c.h.llm.estimate(x, done)
 	}
 	c.succeed()
-	c.reply(c.resp.StatusCode(), string(c.resp.ContentType()), body)
+	c.reply(c.resp.StatusCode(), string(c.resp.ContentType()), c.body)
 	return nil
-}
-
-// measure estimates the usage of an answer that is forwarded.
-func (c *call) measure(body []byte) {
-	var done *ai.Completion
-	if c.ax.Op != ai.OpEmbeddings {
-		done, _ = c.ax.Target.Provider.DecodeCompletion(c.ax, body)
-	}
-	c.h.llm.estimate(c.ax, done)
 }
 
 // translate answers in the client's schema.
-func (c *call) translate(body []byte) *failure {
-	var (
-		x   = c.ax
-		out []byte
-		err error
-	)
-	switch x.Op {
-	case ai.OpEmbeddings:
-		var e *ai.Embeddings
-		if e, err = x.Target.Provider.DecodeEmbeddings(x, body); err == nil {
-			c.h.llm.estimate(x, nil)
-			out, err = x.Client.AppendEmbeddings(nil, x, e)
-		}
-	case ai.OpCountTokens:
-		var n int
-		if n, err = x.Target.Provider.DecodeTokenCount(x, body); err == nil {
-			out = x.Client.AppendTokenCount(nil, n)
-		}
-	default:
-		var done *ai.Completion
-		if done, err = x.Target.Provider.DecodeCompletion(x, body); err == nil {
-			c.h.llm.estimate(x, done)
-			out, err = x.Client.AppendCompletion(nil, x, done)
-		}
-	}
+func (c *call) translate() *failure {
+	out, err := c.appendAnswer(c.written[:0])
 	if err != nil {
 		return misread(err)
 	}
+	c.written = out
 	c.succeed()
 	c.reply(http.StatusOK, jsonType, out)
 	return nil
+}
+
+func (c *call) appendAnswer(dst []byte) ([]byte, error) {
+	x, p := &c.ax, c.ax.Target.Provider
+	switch x.Op {
+	case ai.OpEmbeddings:
+		e, err := p.DecodeEmbeddings(x, c.body)
+		if err != nil {
+			return nil, err
+		}
+		c.h.llm.estimate(x, nil)
+		return x.Client.AppendEmbeddings(dst, x, e)
+	case ai.OpCountTokens:
+		n, err := p.DecodeTokenCount(x, c.body)
+		if err != nil {
+			return nil, err
+		}
+		return x.Client.AppendTokenCount(dst, n), nil
+	}
+	done, err := p.DecodeCompletion(x, c.body)
+	if err != nil {
+		return nil, err
+	}
+	c.h.llm.estimate(x, done)
+	return x.Client.AppendCompletion(dst, x, done)
 }
 
 // misread is an answer of status 200 that could not be decoded, or that turned out to be an error.
@@ -187,6 +174,6 @@ func misread(err error) *failure {
 
 // countHere counts the tokens of the request where the provider has no call for it.
 func (c *call) countHere() {
-	n := c.h.llm.input(c.ax)
+	n := c.h.llm.input(&c.ax)
 	c.reply(http.StatusOK, jsonType, c.ax.Client.AppendTokenCount(nil, n))
 }

@@ -26,13 +26,15 @@ type call struct {
 	trail   exchange.Trailer
 	path    []byte
 	query   []byte
+	// body is the answer of a provider, written that of the gateway where it is another.
+	body, written []byte
 }
 
 // task is what a call is about.
 type task struct {
 	h  *Handler
 	x  *exchange.Exchange
-	ax *ai.Exchange
+	ax ai.Exchange
 
 	route    *route
 	star     string // what the "*" of the route's name stands for
@@ -59,19 +61,22 @@ type task struct {
 
 var calls = sync.Pool{New: func() any { return new(call) }}
 
-// newCall takes a call for x. The model of the call outlives it: logs read it after the answer.
+var _ exchange.Releaser = (*call)(nil)
+
+// newCall takes a call for x. It lives as long as x: logs read the model of the call after its answer.
 func (h *Handler) newCall(x *exchange.Exchange) *call {
 	c := calls.Get().(*call)
-	c.h, c.x, c.ax = h, x, new(ai.Exchange)
-	x.LLM = c.ax
+	c.h, c.x = h, x
+	x.LLM = &c.ax
+	x.Keep(c)
 	return c
 }
 
-// keptBody is the largest request body whose memory is kept for other calls.
-const keptBody = 64 << 10
+// kept is the largest body whose memory is kept for other calls.
+const kept = 64 << 10
 
-// release gives c back. Nothing may use it or its answer's body any more.
-func (c *call) release() {
+// Release gives c back. Nothing may use it or its answer any more.
+func (c *call) Release() {
 	c.up.RespBody.Close()
 	c.freeRequest()
 	c.head.Reset()
@@ -79,15 +84,22 @@ func (c *call) release() {
 	clear(c.order)
 	clear(c.spare)
 	c.task, c.order, c.spare = task{}, c.order[:0], c.spare[:0]
+	c.body, c.written = recycle(c.body, kept), recycle(c.written, kept)
 	calls.Put(c)
+}
+
+// recycle empties b, and gives its memory up if it has more than most bytes.
+func recycle(b []byte, most int) []byte {
+	if cap(b) > most {
+		return nil
+	}
+	return b[:0]
 }
 
 // freeRequest gives up the memory of a large request once it has been sent.
 func (c *call) freeRequest() {
 	c.encoded.Reset()
-	if cap(c.encoded.Body) > keptBody {
-		c.encoded.Body = nil
-	}
+	c.encoded.Body = recycle(c.encoded.Body, kept)
 }
 
 // next readies the next attempt: a target is picked and the request encoded for it. false: none is left, and verdict says
@@ -159,7 +171,7 @@ func (c *call) pick() *target {
 
 // encode translates the request for a target, or takes it as it is where client and provider speak alike.
 func (c *call) encode(t *target) error {
-	x, p := c.ax, t.provider
+	x, p := &c.ax, t.provider
 	c.target, c.bypass = t, nil
 	x.Target = ai.Target{
 		Provider: p.wire, Model: t.model(x.Request.Model, c.star),

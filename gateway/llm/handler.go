@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"net/http"
@@ -25,37 +26,33 @@ var _ exchange.Handler = (*Handler)(nil)
 // Serve answers one model call.
 func (h *Handler) Serve(x *exchange.Exchange) {
 	c := h.newCall(x)
-	streams, err := h.serve(c)
-	if err != nil {
+	if err := h.serve(c); err != nil {
 		c.refuse(err)
-	}
-	if !streams {
-		c.release()
 	}
 }
 
-// serve takes the steps of a call, in order. Its error is for the client. streams says that the answer's body owns c.
-func (h *Handler) serve(c *call) (streams bool, _ *ai.Error) {
+// serve takes the steps of a call, in order. Its error is for the client.
+func (h *Handler) serve(c *call) *ai.Error {
 	model, err := c.detect()
 	if err != nil {
-		return false, err
+		return err
 	}
 	switch c.ax.Op {
 	case ai.OpListModels:
-		return false, c.listModels()
+		return c.listModels()
 	case ai.OpGetModel:
-		return false, c.getModel(model)
+		return c.getModel(model)
 	}
 	if err := c.read(model); err != nil {
-		return false, err
+		return err
 	}
 	if err := c.resolve(); err != nil {
-		return false, err
+		return err
 	}
 	if c.ax.Request.Stream && (c.ax.Op == ai.OpChat || c.ax.Op == ai.OpCompletion) {
 		return c.stream()
 	}
-	return false, c.answer()
+	return c.answer()
 }
 
 // detect finds the schema and the operation in the path as the route's filters left it. model is the one in the path, if
@@ -91,7 +88,7 @@ func (c *call) read(model string) *ai.Error {
 		return bodyError(err)
 	}
 	r := &c.ax.Request
-	r.Raw, r.Beta = body, string(c.x.Req.Peek("Anthropic-Beta"))
+	r.Raw, r.Beta = body, c.beta()
 	err = c.ax.Client.Peek(c.ax.Op, body, r)
 	if err != nil && !c.nameless(err) {
 		return clientError(err)
@@ -102,6 +99,11 @@ func (c *call) read(model string) *ai.Error {
 	}
 	c.x.Model.Requested, c.x.Model.Streamed = r.Model, r.Stream
 	return nil
+}
+
+// beta lists the features of Anthropic's API that the client switches on, in as many fields as it likes.
+func (c *call) beta() string {
+	return string(bytes.Join(c.x.Req.PeekAll("Anthropic-Beta"), []byte(",")))
 }
 
 // nameless says that all that a body lacks is the name of a model, which may stand in the path or be the provider's default.

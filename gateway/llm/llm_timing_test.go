@@ -34,7 +34,7 @@ func midway(tb testing.TB, client ai.Dialect, bypass ai.Bypass) *stream {
 	c.target, c.bypass = c.route.tiers[0][0], bypass
 	c.ax.Target = ai.Target{Provider: openai.Provider{}, Model: "gpt-4o"}
 	s := &stream{call: c, pipe: pipes.Get().(*pipe), state: frames, quiet: time.Now(), last: time.Now()}
-	s.dec, s.enc = openai.Provider{}.NewStream(c.ax), client.NewEncoder(c.ax)
+	s.dec, s.enc = openai.Provider{}.NewStream(&c.ax), client.NewEncoder(&c.ax)
 	s.tally.reset(tokens.ForModel("gpt-4o"))
 	s.src.reset(exchange.StreamBody(endless{[]byte(textChunk(" word") + "\n\n")}, -1), ai.SSE)
 	s.began = time.Now()

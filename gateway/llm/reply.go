@@ -61,8 +61,21 @@ func (c *call) decorate(h *fasthttp.ResponseHeader) {
 		h.Set(requestID, newID())
 	}
 	if len(c.ax.Dropped) > 0 {
-		h.Set(dropped, strings.Join(c.ax.Dropped, ", "))
+		h.Set(dropped, fieldValue(strings.Join(c.ax.Dropped, ", ")))
 	}
+}
+
+// maxValue bounds a field that a client's words are in, in bytes.
+const maxValue = 1 << 10
+
+// fieldValue makes a header value of a client's words.
+func fieldValue(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s[:min(len(s), maxValue)])
 }
 
 // newID makes an id for answers whose provider gave none. It need not be secret.

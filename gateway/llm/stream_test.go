@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -130,7 +131,7 @@ func TestKeepAlive(t *testing.T) {
 	g := newGateway(t, Options{})
 	g.serve(inOrder(g.openAI("a", v, timeouts(50*time.Millisecond, time.Second, time.Second))))
 	r := g.chat(streamed(hello))
-	r.want(t, 200, "Hello", " there", doneMark)
+	r.want(t, 200, roleChunk, "Hello", " there", doneMark)
 	r.lacks(t, "error")
 	head, rest, _ := strings.Cut(r.body, "Hello")
 	if n := strings.Count(head, ": keep-alive"); n < 4 || n > 6 {
@@ -241,13 +242,11 @@ func TestClientLeavesBeforeTheHead(t *testing.T) {
 func TestConnections(t *testing.T) {
 	var conns atomic.Int32
 	v := newVendor(t, events(greeting...))
-	v.Config.ConnState = nil
 	g := newGateway(t, Options{})
 	g.serve(inOrder(g.openAI("a", v)))
-	seen := map[string]bool{}
+	var seen sync.Map
 	v.play(func(w http.ResponseWriter, r *http.Request) {
-		if !seen[r.RemoteAddr] {
-			seen[r.RemoteAddr] = true
+		if _, again := seen.LoadOrStore(r.RemoteAddr, true); !again {
 			conns.Add(1)
 		}
 		events(greeting...)(w, r)

@@ -14,11 +14,10 @@ func isJSON(contentType []byte) bool {
 
 // whole streams an answer that came in one piece, as providers send it that do not stream.
 func (s *stream) whole() *failure {
-	body, f := s.readAnswer(nil)
-	if f != nil {
+	if f := s.readAnswer(); f != nil {
 		return f
 	}
-	done, err := s.ax.Target.Provider.DecodeCompletion(s.ax, body)
+	done, err := s.ax.Target.Provider.DecodeCompletion(&s.ax, s.body)
 	if err != nil {
 		return misread(err)
 	}

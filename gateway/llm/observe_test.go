@@ -1,0 +1,94 @@
+package llm
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nantian-gw/nantian/ai"
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+)
+
+// recorder counts what is observed, by target.
+type recorder struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+type recorderMeter struct {
+	r    *recorder
+	name string
+}
+
+func (r *recorder) Target(provider, model string) Meter {
+	return recorderMeter{r, provider + " " + model + " "}
+}
+
+func (m recorderMeter) add(what string, n int) {
+	m.r.mu.Lock()
+	defer m.r.mu.Unlock()
+	m.r.n[m.name+what] += n
+}
+
+func (m recorderMeter) Attempt(outcome string, _ time.Duration) { m.add(outcome, 1) }
+func (m recorderMeter) Fallback()                               { m.add("fallback", 1) }
+func (m recorderMeter) FirstToken(time.Duration)                { m.add("first", 1) }
+func (m recorderMeter) BetweenTokens(time.Duration)             { m.add("between", 1) }
+func (m recorderMeter) OpenStreams(delta int) {
+	m.add("open", delta)
+	if delta > 0 {
+		m.add("opened", delta)
+	}
+}
+func (m recorderMeter) Tokens(u *ai.Usage) { m.add("output", u.Output) }
+
+func TestObserver(t *testing.T) {
+	f := func(stream bool, script1, script2 string, want map[string]int) {
+		t.Helper()
+		r := &recorder{n: map[string]int{}}
+		scripts := map[string]func() *vendor{
+			"429":   func() *vendor { return newVendor(t, status(429)) },
+			"whole": func() *vendor { return newVendor(t, jsonBody(completed)) },
+			"events": func() *vendor {
+				return newVendor(t, events(roleChunk, textChunk("Hello"), "@wait:20ms", textChunk(" there"), "@wait:20ms", stopChunk, usage, doneMark))
+			},
+			"cut": func() *vendor { return newVendor(t, events(roleChunk, textChunk("Hello"), "@cut")) },
+		}
+		g := newGateway(t, Options{Observer: r})
+		g.serve(inOrder(g.openAI("a", scripts[script1]()), g.openAI("b", scripts[script2]())))
+		body := hello
+		if stream {
+			body = streamed(hello)
+		}
+		g.chat(body).want(t, 200)
+		for k, n := range r.n {
+			if n == 0 {
+				delete(r.n, k)
+			}
+		}
+		if fmt.Sprint(r.n) != fmt.Sprint(want) {
+			t.Errorf("got  %v\nwant %v", r.n, want)
+		}
+	}
+	f(false, "429", "whole", map[string]int{"ai/a gpt-x rate_limited": 1, "ai/b gpt-x fallback": 1, "ai/b gpt-x ok": 1, "ai/b gpt-x output": 2})
+	f(true, "429", "events", map[string]int{
+		"ai/a gpt-x rate_limited": 1, "ai/a gpt-x opened": 1, "ai/b gpt-x fallback": 1, "ai/b gpt-x ok": 1,
+		"ai/b gpt-x opened": 1, "ai/b gpt-x first": 1, "ai/b gpt-x between": 2, "ai/b gpt-x output": 2,
+	})
+	f(true, "cut", "events", map[string]int{"ai/a gpt-x connect": 1, "ai/a gpt-x opened": 1, "ai/a gpt-x first": 1, "ai/a gpt-x output": 1})
+}
+
+// TestLabelsAreBounded: names that clients make up are not labels.
+func TestLabelsAreBounded(t *testing.T) {
+	r := &recorder{n: map[string]int{}}
+	g := newGateway(t, Options{Observer: r})
+	p := g.openAI("a", newVendor(t, jsonBody(completed)), func(p *xdsv1.Provider) { p.Models = []*xdsv1.ProviderModel{{Name: "known"}} })
+	g.compile(p.Key)
+	for _, name := range []string{"made-up-1", "made-up-2", "known"} {
+		g.chat(`{"model":"`+name+`","messages":[{"role":"user","content":"Hi"}]}`).want(t, 200)
+	}
+	if r.n["ai/a * ok"] != 2 || r.n["ai/a known ok"] != 1 {
+		t.Errorf("%v", r.n)
+	}
+}

@@ -1,0 +1,232 @@
+package llm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/nantian-gw/nantian/ai"
+	"github.com/nantian-gw/nantian/gateway/upstream"
+)
+
+// ask sends the request to the next target. The wait for its head is another goroutine's: providers hold heads back until
+// the first token, and the client has to be kept alive meanwhile.
+func (s *stream) ask() error {
+	if !s.next() {
+		return s.end(s.verdict())
+	}
+	s.build()
+	s.enc = s.ax.Client.NewEncoder(&s.ax)
+	s.dec = s.ax.Target.Provider.NewStream(&s.ax)
+	s.tally.reset(s.h.llm.Tokenizers.ForModel(s.ax.Target.Model))
+	s.last = s.began
+	s.target.meter.OpenStreams(1)
+	s.state = head
+	go do(s.target.provider.cluster, s.halt, &s.up, s.sent)
+	return nil
+}
+
+// do makes the call. A panic costs this call alone.
+func do(c *upstream.Cluster, k canceler, call *upstream.Call, sent chan<- error) {
+	defer func() {
+		if p := recover(); p != nil {
+			sent <- fmt.Errorf("panic: %v", p)
+		}
+	}()
+	sent <- c.Do(k, call)
+}
+
+func (s *stream) awaitHead() (*failure, error) {
+	s.timer.Reset(time.Until(s.alarm()))
+	defer s.timer.Stop()
+	select {
+	case err := <-s.sent:
+		return s.open(err), nil
+	case <-s.timer.C:
+		return nil, errQuiet
+	}
+}
+
+// alarm is when the client must hear something.
+func (s *stream) alarm() time.Time { return s.quiet.Add(s.target.provider.keepAlive) }
+
+// open looks at the head of an answer.
+func (s *stream) open(err error) *failure {
+	if f := s.judge(err); f != nil {
+		return f
+	}
+	if isJSON(s.resp.ContentType()) {
+		return s.whole()
+	}
+	s.src.reset(s.up.RespBody, s.ax.Target.Provider.Framing())
+	s.state = frames
+	return nil
+}
+
+// read passes on the frames that one wait brings.
+func (s *stream) read() (*failure, error) {
+	limit := s.limit()
+	s.src.deadline(earlier(limit, s.alarm()))
+	fr, err := s.src.next(true)
+	now := time.Now()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		switch {
+		case !now.Before(limit):
+			return late(), nil
+		case now.Before(s.alarm()):
+			return nil, nil
+		}
+		return nil, errQuiet
+	}
+	var f *failure
+	for s.fresh = false; err == nil; fr, err = s.src.next(false) {
+		if f = s.frame(fr); f != nil || s.state != frames {
+			break
+		}
+	}
+	if err != nil && err != errMore {
+		f = ended(err)
+	}
+	s.last = now
+	if s.fresh {
+		s.mark(now)
+	}
+	s.flush(now)
+	return f, nil
+}
+
+// limit is when the attempt is given up: without content it has until firstByte, then no silence may be longer than idle.
+func (s *stream) limit() time.Time {
+	if s.content {
+		return s.last.Add(s.target.provider.idle)
+	}
+	return s.began.Add(s.target.provider.firstByte)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// ended is the failure of a stream that stopped before its end.
+func ended(err error) *failure {
+	var ue *upstream.Error
+	switch {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return cutShort()
+	case errors.As(err, &ue):
+		return callFailure(err)
+	}
+	return nonsense("the provider's stream cannot be read")
+}
+
+// frame passes one frame on.
+func (s *stream) frame(fr ai.Frame) *failure {
+	evs, err := s.dec.Decode(fr, s.evs[:0])
+	s.evs = evs
+	if err != nil {
+		return nonsense("the provider's stream cannot be understood")
+	}
+	for i := range evs {
+		if evs[i].Kind == ai.EventError {
+			return spoken(evs[i].Err)
+		}
+		s.fresh = s.fresh || evs[i].Content()
+	}
+	s.tally.addEvents(evs)
+	if s.fresh {
+		s.show()
+	}
+	to := &s.held
+	if s.content {
+		to = &s.out
+	}
+	if s.bypass != nil {
+		*to = s.bypass.AppendFrame(*to, &s.ax, fr)
+	} else if *to, err = s.enc.AppendEvents(*to, evs); err != nil {
+		return nonsense("the provider's stream cannot be translated")
+	}
+	if s.dec.Done() {
+		s.finish()
+	}
+	if len(s.held) > maxHeld {
+		return nonsense("the provider's stream has no content")
+	}
+	return nil
+}
+
+// show commits the stream to its attempt: what was held back goes out.
+func (s *stream) show() {
+	s.content = true
+	s.out = append(s.out, s.held...)
+	s.held = s.held[:0]
+}
+
+// finish ends an answer that came to its proper end.
+func (s *stream) finish() {
+	s.show()
+	s.h.llm.settle(&s.ax, &s.tally, true)
+	if s.bypass == nil {
+		s.out = s.enc.AppendEnd(s.out)
+	}
+	s.state = drain
+}
+
+// flush gives out what is there.
+func (s *stream) flush(now time.Time) {
+	if len(s.out) > 0 {
+		s.ready, s.quiet = true, now
+	}
+}
+
+// mark measures tokens by the batch.
+func (s *stream) mark(now time.Time) {
+	if s.token.IsZero() {
+		if !s.up.Uploading {
+			s.freeRequest()
+		}
+		s.x.Model.FirstToken = now.Sub(s.x.Start)
+		s.target.meter.FirstToken(s.x.Model.FirstToken)
+	} else {
+		s.target.meter.BetweenTokens(now.Sub(s.token))
+	}
+	s.token = now
+}
+
+// fall ends an attempt that failed. The next target takes over, unless the client has seen something of this one.
+func (s *stream) fall(f *failure) error {
+	if s.content || f.outcome == aborted {
+		s.h.llm.settle(&s.ax, &s.tally, false)
+		s.target.meter.Tokens(&s.ax.Usage)
+	}
+	again := s.fail(f)
+	s.target.meter.OpenStreams(-1)
+	switch {
+	case f.outcome == aborted:
+		s.state = over
+		return f.err
+	case s.content:
+		s.state, s.ready = over, true
+		s.out = s.enc.AppendError(s.out, f.err)
+		return nil
+	case again:
+		s.state, s.held = begin, s.held[:0]
+		return nil
+	}
+	return s.end(f.err)
+}
+
+// end tells the client that no target could answer: by status while that is possible, then by an event.
+func (s *stream) end(e *ai.Error) error {
+	s.state = over
+	if !s.committed {
+		return e
+	}
+	s.out = s.enc.AppendError(s.out[:0], e)
+	s.ready = true
+	return nil
+}
