@@ -29,7 +29,7 @@ var (
 )
 
 // A Registry finds the tokenizer of a model. It may be used by many goroutines at once. A vocabulary is loaded when its
-// first text is counted (some 20 ms and up to 11 MB) and then kept as long as the Registry: a process needs one Registry.
+// first text is counted (up to 30 ms and 9 MB) and then kept as long as the Registry: a process needs one Registry.
 type Registry struct {
 	models    models
 	encodings map[string]*encoding

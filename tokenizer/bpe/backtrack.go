@@ -20,7 +20,7 @@ type backtracker struct {
 }
 
 const (
-	knownBits = 12
+	knownBits = 10
 	asked     = 1 << (2 * tokenBits)
 	yes       = 2 * asked
 	long      = 16 // bytes of a long token
