@@ -34,8 +34,12 @@ func (c *call) routeList(path []byte) protocol {
 		return nil
 	}
 	c.pathModel = name
-	if len(c.ctx.Request.Header.Peek("anthropic-version")) > 0 {
+	h := &c.ctx.Request.Header
+	switch { // three vendors share this path
+	case len(h.Peek("anthropic-version")) > 0:
 		return anthropicModels{}
+	case len(h.Peek(googleKey)) > 0 || c.ctx.QueryArgs().Has("key"):
+		return geminiModels{}
 	}
 	return models{}
 }

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	defaultMaxBody = 64 << 20 // bytes
-	headBuffer     = 64 << 10 // bytes of a request head
-	cutGrace       = time.Second
+	defaultMaxBody = 64 << 20    // bytes
+	headBuffer     = 64 << 10    // bytes of a request head
+	cutGrace       = time.Second // for answers that were cut to end
 )
 
 // Options are what New takes. The zero value serves the default models without a key and without faults.
@@ -124,14 +124,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	close(s.draining)
-	err := s.http.ShutdownWithContext(ctx)
-	close(s.done)
-	if err != nil {
-		grace, cancel := context.WithTimeout(context.Background(), cutGrace)
-		defer cancel()
-		err = errors.Join(fmt.Errorf("simulator: answers were cut: %w", err), s.http.ShutdownWithContext(grace))
+	waiting, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	late := context.AfterFunc(ctx, func() {
+		close(s.done)
+		time.AfterFunc(cutGrace, giveUp)
+	})
+	err := s.http.ShutdownWithContext(waiting)
+	if late() {
+		close(s.done)
+		return err
 	}
-	return err
+	<-s.done
+	return errors.Join(fmt.Errorf("simulator: answers were cut: %w", ctx.Err()), err)
 }
 
 // Stats returns the counters and gauges as they are now.
