@@ -1,6 +1,9 @@
 package jsonscan
 
-import "testing"
+import (
+	"strconv"
+	"testing"
+)
 
 func BenchmarkValid(b *testing.B) {
 	in := body(32 << 10)
@@ -55,5 +58,21 @@ func BenchmarkAppendQuoted(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		dst = AppendQuoted(dst[:0], text)
+	}
+}
+
+// BenchmarkGetBehindNumbers finds a member behind a vector, as usage stands behind embeddings.
+func BenchmarkGetBehindNumbers(b *testing.B) {
+	in := []byte(`{"data":[{"embedding":[0`)
+	for n := range 1536 {
+		in = strconv.AppendFloat(append(in, ','), float64(n)/1537, 'f', -1, 64)
+	}
+	in = append(in, `]}],"usage":{}}`...)
+	b.SetBytes(int64(len(in)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if Get(in, "usage") == nil {
+			b.Fatal("not found")
+		}
 	}
 }

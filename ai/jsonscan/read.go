@@ -202,6 +202,10 @@ func skipNested(b []byte, i int) int {
 				return -1
 			}
 			i = end - 1
+		case '.': // long arrays of fractions, as embeddings, go by words
+			for len(b)-i > 8 && structural(load64(b, i+1)) == 0 {
+				i += 8
+			}
 		case '{', '[':
 			depth++
 		case '}', ']':
@@ -211,6 +215,12 @@ func skipNested(b []byte, i int) int {
 		}
 	}
 	return -1
+}
+
+// structural is not 0 if one of eight bytes is a quote or a bracket. A bracket and its brace differ in one bit.
+func structural(w uint64) uint64 {
+	brackets := w | lows*('{'^'[')
+	return ((w ^ lows*'"' - lows) | (brackets ^ lows*'{' - lows) | (brackets ^ lows*'}' - lows)) & highs &^ w
 }
 
 // shortString is how far a string is looked at in words of eight bytes before bytes.IndexByte is worth its call.
