@@ -86,7 +86,7 @@ func TestMerge(t *testing.T) {
 		}
 		w := e.workers.New().(*worker)
 		r := rand.New(rand.NewPCG(9, 9))
-		for range 3000 {
+		for range 1000 {
 			piece := randomPiece(r)
 			if got, want := w.count(piece), mergeByRank(piece, ids); got != want {
 				t.Errorf("%s: count(%q) = %d, merging by rank %d", name, piece, got, want)

@@ -84,7 +84,7 @@ func megabyte(tb testing.TB, kind string) []byte {
 	for len(b) < 1<<20 {
 		b = append(b, lines[r.IntN(len(lines))]...)
 	}
-	return b[:1<<20]
+	return bytes.ToValidUTF8(b[:1<<20], nil) // the last character may be cut
 }
 
 type named struct {

@@ -1,6 +1,7 @@
 package bpe
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"unicode/utf8"
@@ -12,14 +13,15 @@ type worker struct {
 	quick func(x uint64) int
 	short [1 << shortBits]uint64  // memo of pieces of 1 to 7 bytes: bytes | count<<56 | length<<60, direct-mapped
 	mid   [1 << midBits][2]uint64 // memo of pieces of 8 to 15 bytes, likewise
+	runs  [1 << runBits][2]uint64 // memo of longer runs of one byte: length<<8 | byte, count
 	long  backtracker
 	valid []byte // text whose invalid bytes are replaced
 }
 
 const (
-	shortBits, midBits = 15, 14
-	countAt, lengthAt  = 56, 60
-	countMask          = 0xF << countAt
+	shortBits, midBits, runBits = 15, 14, 9
+	countAt, lengthAt           = 56, 60
+	countMask                   = 0xF << countAt
 )
 
 const maxKept = 1 << 20 // bytes of text for which a worker keeps scratch for its next caller
@@ -48,7 +50,7 @@ func (w *worker) piece(t []byte, i, end int) int {
 	case n < 16:
 		return w.midPiece(t, i, n)
 	default:
-		return w.count(t[i:end])
+		return w.longPiece(t[i:end])
 	}
 }
 
@@ -73,6 +75,19 @@ func (w *worker) midPiece(t []byte, i, n int) int {
 	count := w.count(t[i : i+n])
 	e[0], e[1] = lo, hi|uint64(count)<<countAt
 	return count
+}
+
+// longPiece remembers nothing but runs of one byte: indentation, rulers, blank lines.
+func (w *worker) longPiece(p []byte) int {
+	if p[0] != p[1] || !bytes.Equal(p[1:], p[:len(p)-1]) {
+		return w.count(p)
+	}
+	key := uint64(len(p))<<8 | uint64(p[0])
+	e := &w.runs[hash(key)>>(64-runBits)]
+	if e[0] != key {
+		e[0], e[1] = key, uint64(w.count(p))
+	}
+	return int(e[1])
 }
 
 // load8 returns the eight bytes at t[i], zeros past the end.
