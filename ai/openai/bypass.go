@@ -52,7 +52,7 @@ func (Provider) Scan(x *ai.Exchange, body []byte) error {
 			scanUsage(&x.Usage, v)
 		case "choices":
 			for c := range jsonscan.Elems(v) {
-				x.Finish = finish(jsonscan.Get(c, "finish_reason"), member(jsonscan.Get(c, "message"), "tool_calls") != nil)
+				x.Finish = finish(jsonscan.Get(c, "finish_reason"), !isEmpty(jsonscan.Get(jsonscan.Get(c, "message"), "tool_calls")))
 				break
 			}
 		}

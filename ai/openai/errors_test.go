@@ -145,6 +145,22 @@ func TestAppendError(t *testing.T) {
 	f(ai.Error{Status: 502, Message: "m"}, `{"error":{"message":"m","type":"server_error","param":null,"code":null}}`)
 }
 
+func TestScan(t *testing.T) {
+	f := func(body string, wantFinish ai.Finish, wantOutput int) {
+		t.Helper()
+		x := &ai.Exchange{}
+		if err := (openai.Provider{}).Scan(x, []byte(body)); err != nil || x.Finish != wantFinish || x.Usage.Output != wantOutput {
+			t.Errorf("%s: got %v %q %+v", body, err, x.Finish, x.Usage)
+		}
+	}
+	f(`{"choices":[{"message":{"content":"x","tool_calls":[]},"finish_reason":"stop"}],"usage":{"completion_tokens":2}}`, ai.FinishStop, 2)
+	f(`{"choices":[{"message":{"tool_calls":[{"id":"a"}]},"finish_reason":"stop"},{"finish_reason":"length"}],"usage":null}`, ai.FinishTools, 0)
+	f(`{"data":[{"embedding":[0.123456789,1]}],"usage":{"prompt_tokens":3,"total_tokens":3}}`, "", 0)
+	if err := (openai.Provider{}).Scan(&ai.Exchange{}, []byte("<html>")); err == nil {
+		t.Error("a page was scanned without an error")
+	}
+}
+
 func TestModels(t *testing.T) {
 	got := string(dialect.AppendModels(nil, []ai.ModelInfo{{ID: "a", OwnedBy: "o", Created: 1, ContextWindow: 8, MaxOutput: 2}, {ID: "b"}}))
 	want := `{"object":"list","data":[{"id":"a","object":"model","created":1,"owned_by":"o","context_window":8,"max_completion_tokens":2},{"id":"b","object":"model","created":0,"owned_by":""}]}`

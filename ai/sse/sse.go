@@ -1,5 +1,5 @@
 // Package sse cuts a stream of server-sent events into frames (WHATWG HTML, section 9.2). It owns the framing alone: what the
-// data of a frame means is for the vendors' packages.
+// data of a frame means is for the vendors' packages, which it must not import.
 package sse
 
 import (
