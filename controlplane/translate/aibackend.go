@@ -32,7 +32,7 @@ func (t *translator) buildModels() {
 			out.Models = append(out.Models, t.model(m, ref, fmt.Sprintf("spec.models[%d]", i), &object.Spec.Models[i]))
 		}
 		if err := t.put(&xdsv1.Resource{Kind: &xdsv1.Resource_ModelMap{ModelMap: out}}); err != nil {
-			m.invalid.add(&fault{v1alpha1.ReasonInvalid, oneLine(err)})
+			m.invalid.add(&fault{v1alpha1.ReasonInvalid, oneLine(key, err)})
 		}
 		t.update(status.Update{Ref: ref, Conditions: []metav1.Condition{
 			m.invalid.condition(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, "the backend is accepted", object.Generation),

@@ -88,7 +88,7 @@ func (t *translator) buildProvider(key string, p *provider) {
 		return
 	}
 	if err := t.put(&xdsv1.Resource{Kind: &xdsv1.Resource_Provider{Provider: out}}); err != nil {
-		p.invalid.add(&fault{v1alpha1.ReasonInvalid, oneLine(err)})
+		p.invalid.add(&fault{v1alpha1.ReasonInvalid, oneLine(key, err)})
 	}
 }
 

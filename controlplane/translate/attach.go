@@ -42,7 +42,7 @@ func (t *translator) attach(r *route) {
 		if !known {
 			continue
 		}
-		accepted := r.invalid
+		accepted := r.invalid.with(&faults{})
 		if f != nil && len(accepted.list) == 0 {
 			accepted.add(f)
 		}

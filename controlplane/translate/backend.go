@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -105,10 +106,15 @@ func (t *translator) buildBackend(key string, ref resources.Ref, port int32) *fa
 	if f != nil {
 		return f
 	}
+	if tls != nil && protocol == xdsv1.BackendProtocol_H2C {
+		// The same protocol with TLS below it is agreed on by ALPN. The policy's own message serves other ports too.
+		tls = proto.CloneOf(tls)
+		tls.H2 = true
+	}
 	out := &xdsv1.Backend{Key: key, Protocol: protocol, Tls: tls}
 	t.locate(out, service, p)
 	if err := t.put(&xdsv1.Resource{Kind: &xdsv1.Resource_Backend{Backend: out}}); err != nil {
-		return &fault{string(gatewayv1.RouteReasonBackendNotFound), oneLine(err)}
+		return &fault{string(gatewayv1.RouteReasonBackendNotFound), oneLine(key, err)}
 	}
 	return nil
 }

@@ -31,6 +31,17 @@ func (f *faults) add(x *fault) {
 	f.list = append(f.list, *x)
 }
 
+// with is f and the faults of g.
+func (f *faults) with(g *faults) *faults {
+	var both faults
+	for _, list := range [2][]fault{f.list, g.list} {
+		for _, x := range list {
+			both.add(&x)
+		}
+	}
+	return &both
+}
+
 // condition is a condition that is True with reason and message unless there are faults: then it is False with the reason
 // of the first and the messages of all.
 func (f *faults) condition(typ, reason, message string, generation int64) metav1.Condition {
@@ -53,8 +64,10 @@ func bounded(s string) string {
 	return strings.ToValidUTF8(s[:maxMessage-3], "") + "..."
 }
 
-// oneLine makes joined errors a sentence.
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+// oneLine makes joined errors of a resource a sentence. Its key is left out: the object has a status of its own.
+func oneLine(key string, err error) string {
+	return strings.ReplaceAll(strings.ReplaceAll(err.Error(), key+": ", ""), "\n", "; ")
+}
 
 // condition is a condition with the status given.
 func condition(typ string, ok bool, reason, message string, generation int64) metav1.Condition {

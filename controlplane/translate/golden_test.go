@@ -69,6 +69,7 @@ func golden(t *testing.T, d *resources.Decoder, file string, o Options) string {
 			if err := xdsv1.Validate(res); err != nil {
 				t.Errorf("%s is in the snapshot and not valid: %v", key, err)
 			}
+			dangling(t, key, res, s.Resources)
 		}
 		dump, err := snapshot.NewDump(s, endpoints.Build(set, s))
 		if err != nil {
@@ -89,4 +90,18 @@ func golden(t *testing.T, d *resources.Decoder, file string, o Options) string {
 		b.WriteString("# " + line)
 	}
 	return b.String()
+}
+
+// dangling fails for every reference of a resource that leads nowhere.
+func dangling(t *testing.T, key string, r *xdsv1.Resource, all map[string]*xdsv1.Resource) {
+	t.Helper()
+	keys := snapshot.References(r)
+	for _, p := range r.GetRoute().GetParents() {
+		keys = append(keys, p.GetListener())
+	}
+	for _, ref := range keys {
+		if all[ref] == nil {
+			t.Errorf("%s names %s, which is not there", key, ref)
+		}
+	}
 }

@@ -40,7 +40,7 @@ func newWire(kind string, o metav1.Object) *xdsv1.Route {
 func (t *translator) finishRoute(r *route, wire *xdsv1.Route) {
 	err := t.put(&xdsv1.Resource{Kind: &xdsv1.Resource_Route{Route: wire}})
 	if err != nil {
-		r.invalid.add(&fault{string(gatewayv1.RouteReasonUnsupportedValue), oneLine(err)})
+		r.invalid.add(&fault{string(gatewayv1.RouteReasonUnsupportedValue), oneLine(wire.GetKey(), err)})
 	} else {
 		r.wire = wire
 	}

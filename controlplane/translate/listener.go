@@ -58,7 +58,7 @@ func (t *translator) buildListener(g *gateway, spec *gatewayv1.Listener) *listen
 	}
 	if len(l.invalid.list) == 0 && !l.broken {
 		if err := t.put(&xdsv1.Resource{Kind: &xdsv1.Resource_Listener{Listener: wire}}); err != nil {
-			l.invalid.add(&fault{string(gatewayv1.ListenerReasonUnsupportedValue), oneLine(err)})
+			l.invalid.add(&fault{string(gatewayv1.ListenerReasonUnsupportedValue), oneLine(l.key, err)})
 		}
 	}
 	return l
@@ -96,7 +96,7 @@ func (l *listener) readNamespaces() {
 	}
 	selector, err := metav1.LabelSelectorAsSelector(l.spec.AllowedRoutes.Namespaces.Selector)
 	if err != nil {
-		l.invalid.add(&fault{string(gatewayv1.ListenerReasonUnsupportedValue), "allowedRoutes.namespaces.selector: " + oneLine(err)})
+		l.invalid.add(&fault{string(gatewayv1.ListenerReasonUnsupportedValue), "allowedRoutes.namespaces.selector: " + err.Error()})
 		selector = labels.Nothing()
 	}
 	l.namespaces = selector
@@ -121,10 +121,7 @@ func (l *listener) served() bool {
 
 func (l *listener) status() gatewayv1.ListenerStatus {
 	generation := l.gateway.object.Generation
-	accepted := l.invalid
-	for _, f := range l.conflict.list {
-		accepted.add(&f)
-	}
+	accepted := l.invalid.with(&l.conflict)
 	conflicted := condition(string(gatewayv1.ListenerConditionConflicted), false, string(gatewayv1.ListenerReasonNoConflicts), "no conflicts", generation)
 	if len(l.conflict.list) > 0 {
 		c := l.conflict.list[0]
