@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -304,10 +305,23 @@ func TestCountTokensHere(t *testing.T) {
 	g := newGateway(t, Options{})
 	g.serve(&xdsv1.Model{Name: "smart", Targets: []*xdsv1.ModelTarget{to(g.openAI("a", v), "gpt-4o", 1, 0)}})
 	g.ask("POST", "/v1/messages/count_tokens", `{"model":"smart","messages":[{"role":"user","content":"one two three four"}]}`).
-		want(t, 200, `"input_tokens":10`)
+		want(t, 200, `"input_tokens":11`)
 	if v.asked() != 0 {
 		t.Error("the provider was asked")
 	}
+	f := func(least, most int, body string) {
+		t.Helper()
+		r := g.ask("POST", "/v1/messages/count_tokens", `{"model":"smart",`+body+`}`)
+		var got struct {
+			N int `json:"input_tokens"`
+		}
+		if err := json.Unmarshal([]byte(r.body), &got); err != nil || got.N < least || got.N > most {
+			t.Errorf("%s: %s, want from %d to %d", body, r.body, least, most)
+		}
+	}
+	f(20, 60, `"messages":[{"role":"user","content":"Hi"}],"tools":[{"name":"weather","description":"The weather","input_schema":{"type":"object","properties":{"city":{"type":"string"}}}}]`)
+	f(500, 1500, `"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aaaa"}}]}]`)
+	f(9, 20, `"system":"Be brief","messages":[{"role":"user","content":"Hi"}]`)
 }
 
 func TestEmbeddings(t *testing.T) {

@@ -21,7 +21,7 @@ func (s *stream) ask() error {
 	s.enc = s.ax.Client.NewEncoder(&s.ax)
 	s.dec = s.ax.Target.Provider.NewStream(&s.ax)
 	s.tally.reset(s.h.llm.Tokenizers.ForModel(s.ax.Target.Model))
-	s.last = s.began
+	s.last, s.grace = s.began, time.Time{}
 	s.target.meter.OpenStreams(1)
 	s.state = head
 	go do(s.target.provider.cluster, s.halt, &s.up, s.sent)
@@ -67,19 +67,13 @@ func (s *stream) open(err error) *failure {
 
 // read passes on the frames that one wait brings.
 func (s *stream) read() (*failure, error) {
-	limit := s.limit()
-	s.src.deadline(earlier(limit, s.alarm()))
+	s.src.deadline(earlier(s.limit(), s.alarm()))
 	fr, err := s.src.next(true)
 	now := time.Now()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		switch {
-		case !now.Before(limit):
-			return late(), nil
-		case now.Before(s.alarm()):
-			return nil, nil
-		}
-		return nil, errQuiet
+		return s.silence(now)
 	}
+	s.grace = time.Time{}
 	var f *failure
 	for s.fresh = false; err == nil; fr, err = s.src.next(false) {
 		if f = s.frame(fr); f != nil || s.state != frames {
@@ -97,9 +91,27 @@ func (s *stream) read() (*failure, error) {
 	return f, nil
 }
 
+// silence is what a wait without a frame means.
+func (s *stream) silence(now time.Time) (*failure, error) {
+	switch {
+	case now.Before(s.limit()) && now.Before(s.alarm()):
+		return nil, nil
+	case now.Before(s.limit()):
+		return nil, errQuiet
+	case s.grace.IsZero():
+		s.grace = now.Add(lull)
+		return nil, nil
+	}
+	return late(), nil
+}
+
 // limit is when the attempt is given up: without content it has until firstByte, then no silence may be longer than idle.
+// A slow client may have let that pass with the next frame at hand, so there is a moment of grace.
 func (s *stream) limit() time.Time {
-	if s.content {
+	switch {
+	case !s.grace.IsZero():
+		return s.grace
+	case s.content:
 		return s.last.Add(s.target.provider.idle)
 	}
 	return s.began.Add(s.target.provider.firstByte)

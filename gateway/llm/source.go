@@ -77,7 +77,8 @@ func (r *source) deadline(t time.Time) {
 	}
 }
 
-// lull is how long a stream that has said that it is complete may take to end.
+// lull is how long a stream that has said that it is complete may take to end, and how long a frame may take that should
+// have come long ago.
 const lull = 20 * time.Millisecond
 
 // drain reads what follows the end of an answer, so that its connection can be used again.

@@ -36,6 +36,8 @@ type stream struct {
 	// quiet is since when the client has heard nothing, last when the attempt last brought something, token when it last
 	// generated something.
 	quiet, last, token time.Time
+	// grace is set when the time of the attempt is over; see limit.
+	grace time.Time
 }
 
 // pipe is memory of a stream that is kept for others.

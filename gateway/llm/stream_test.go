@@ -300,3 +300,19 @@ func TestEndlessPreamble(t *testing.T) {
 	g.serve(inOrder(g.openAI("a", v)))
 	g.chat(streamed(hello)).want(t, 502, "no content")
 }
+
+// TestSlowClient: a client that does not read for longer than the provider may be silent loses nothing.
+func TestSlowClient(t *testing.T) {
+	g := newGateway(t, Options{})
+	v := newVendor(t, events(roleChunk, textChunk("Hello"), "@wait:10ms", textChunk(" there"), stopChunk, doneMark))
+	g.serve(inOrder(g.openAI("a", v, timeouts(time.Second, time.Second, 50*time.Millisecond))))
+	x := request("POST", "/v1/chat/completions", streamed(hello))
+	g.handler.Serve(x)
+	if _, err := x.RespBody.Stream.Next(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(120 * time.Millisecond)
+	r := read(x)
+	r.want(t, 200, " there", doneMark)
+	r.lacks(t, "error")
+}

@@ -1,0 +1,96 @@
+package llm
+
+import (
+	"github.com/nantian-gw/nantian/ai"
+	"github.com/nantian-gw/nantian/tokenizer"
+	"github.com/nantian-gw/nantian/tokenizer/chat"
+)
+
+// perFile stands for a sound or a file, whose tokens depend on what only the provider looks at.
+const perFile = 1000
+
+// input estimates the tokens of what the client sent; 0 if it cannot be decoded.
+func (l *LLM) input(x *ai.Exchange) int {
+	tok := l.Tokenizers.ForModel(x.Target.Model)
+	if x.Op == ai.OpEmbeddings {
+		return embedded(tok, x)
+	}
+	c, err := x.Chat()
+	if err != nil {
+		return 0
+	}
+	p := prompt{tokens: tok}
+	for i := range c.Messages {
+		p.message(&c.Messages[i])
+	}
+	for i := range c.Tools {
+		p.tool(&c.Tools[i])
+	}
+	if c.Format != nil {
+		p.extra += tok.Count(c.Format.Schema)
+	}
+	return p.extra + chat.Count(tok, l.Tokenizers.Rules(x.Target.Model), &p.Request)
+}
+
+func embedded(tok tokenizer.Tokenizer, x *ai.Exchange) int {
+	e, err := x.Embed()
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for i := range e.Inputs {
+		n += tok.Count([]byte(e.Inputs[i].Text)) + len(e.Inputs[i].Tokens)
+	}
+	return n
+}
+
+// prompt is a request as package chat counts it, and what it has no form for.
+type prompt struct {
+	chat.Request
+	tokens tokenizer.Tokenizer
+	extra  int
+}
+
+var roles = [...]string{
+	ai.RoleSystem: "system", ai.RoleDeveloper: "developer", ai.RoleUser: "user", ai.RoleAssistant: "assistant", ai.RoleTool: "tool",
+}
+
+func (p *prompt) message(m *ai.Message) {
+	to := chat.Message{Role: roles[m.Role], Name: m.Name}
+	p.parts(&to, m.Parts)
+	p.Messages = append(p.Messages, to)
+}
+
+func (p *prompt) parts(to *chat.Message, parts []ai.Part) {
+	for i := range parts {
+		part := &parts[i]
+		if part.Text != "" {
+			to.Texts = append(to.Texts, []byte(part.Text))
+		}
+		switch {
+		case part.Kind == ai.PartImage && part.Media != nil:
+			to.Images = append(to.Images, chat.Image{Low: part.Media.Detail == "low"})
+		case part.Media != nil:
+			p.extra += perFile
+		case part.Call != nil:
+			to.Calls = append(to.Calls, chat.Call{Name: part.Call.Name, Arguments: []byte(part.Call.Arguments)})
+		case part.Result != nil:
+			p.parts(to, part.Result.Parts)
+		case part.Kind == ai.PartOpaque:
+			p.extra += p.tokens.Count(part.Raw)
+		}
+	}
+}
+
+// tool adds a tool. What is not a schema of an object, or a tool of the vendor's own, is counted as its text.
+func (p *prompt) tool(t *ai.Tool) {
+	to := chat.Tool{Name: t.Name, Description: t.Description}
+	var err error
+	if len(t.Schema) > 0 {
+		if to.Parameters, err = chat.Properties(t.Schema); err != nil {
+			p.extra += p.tokens.Count(t.Schema)
+		}
+	}
+	p.extra += p.tokens.Count(t.Raw)
+	p.Tools = append(p.Tools, to)
+}
