@@ -47,12 +47,13 @@ func (c *call) of(ch *choice) []block { return c.blocks[ch.from:ch.to] }
 // plan generates the answer.
 func (c *call) plan() {
 	for i := range c.n {
-		r := random(c.seed + uint64(i))
+		c.dice = random(c.seed + uint64(i))
+		r := &c.dice
 		ch := choice{from: len(c.blocks)}
 		if c.reasoning > 0 {
 			c.generate(blockThought, func(dst []byte) []byte { return r.appendWords(dst, c.reasoning) })
 		}
-		c.planContent(&ch, &r)
+		c.planContent(&ch, r)
 		ch.to = len(c.blocks)
 		c.limit(&ch)
 		c.choices = append(c.choices, ch)

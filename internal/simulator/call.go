@@ -110,6 +110,7 @@ type call struct {
 	usage   usage
 	seed    uint64
 	id      random // identifiers are drawn from copies of it
+	dice    random // of the choice that is being generated
 	created int64
 
 	blocks  []block

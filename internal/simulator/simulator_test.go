@@ -10,7 +10,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+// TestMain fails when a goroutine outlives its server. Two of fasthttp's may: the clock of the Date header, which runs for
+// good, and the cleaner of its worker pool, which sleeps for up to ten seconds before it looks whether to end.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+}
 
 // start serves o on a socket until the test ends.
 func start(t testing.TB, o Options) (*Server, string) {

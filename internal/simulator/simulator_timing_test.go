@@ -1,14 +1,12 @@
 package simulator
 
 import (
+	"net"
 	"strings"
 	"testing"
 
 	"github.com/valyala/fasthttp"
 )
-
-// maxChatAllocs bounds the allocations of an answer that is not streamed: the identifier's buffer.
-const maxChatAllocs = 2
 
 // chatRequest is a context that Handler can answer again and again.
 func chatRequest(body string) *fasthttp.RequestCtx {
@@ -19,14 +17,6 @@ func chatRequest(body string) *fasthttp.RequestCtx {
 	ctx.Request.Header.Set("Authorization", "Bearer some-key")
 	ctx.Request.SetBodyString(body)
 	return ctx
-}
-
-func TestChatAllocations(t *testing.T) {
-	serve := New(Options{}).Handler()
-	ctx := chatRequest(hello)
-	if n := testing.AllocsPerRun(200, func() { serve(ctx) }); n > maxChatAllocs {
-		t.Errorf("%v allocations for an answer, want at most %d", n, maxChatAllocs)
-	}
 }
 
 func BenchmarkChat(b *testing.B) {
@@ -44,4 +34,29 @@ func BenchmarkChat(b *testing.B) {
 	f("short", "Hi there")
 	f("32KiB", strings.Repeat("some words of a prompt, ", 32<<10/24))
 	f("100tokens", "Hi [[simulate: tokens=100]]")
+}
+
+// BenchmarkSocket is a whole exchange over a connection: what a load test spends on its upstream and its client.
+func BenchmarkSocket(b *testing.B) {
+	f := func(name, body string) {
+		b.Run(name, func(b *testing.B) {
+			_, url := start(b, Options{})
+			client := fasthttp.HostClient{Addr: strings.TrimPrefix(url, "http://"), Dial: func(addr string) (net.Conn, error) {
+				return net.Dial("tcp", addr)
+			}}
+			defer client.CloseIdleConnections()
+			var req fasthttp.Request
+			var resp fasthttp.Response
+			chatRequest(body).Request.CopyTo(&req)
+			req.SetRequestURI(url + chatPath)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := client.Do(&req, &resp); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	f("answer", hello)
+	f("stream", streamed)
 }

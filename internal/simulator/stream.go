@@ -184,7 +184,8 @@ func (p *puller) due(after int) bool {
 
 // pause waits before an event with content.
 func (p *puller) pause() error {
-	if p.cur.at.kind != eventDelta {
+	e := &p.cur.at
+	if e.kind != eventDelta && (e.kind != eventOpen || e.block.kind != blockTool) {
 		return nil
 	}
 	wait := p.c.d.delay
