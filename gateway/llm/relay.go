@@ -18,7 +18,7 @@ func (s *stream) ask() error {
 		return s.end(s.verdict())
 	}
 	s.build()
-	s.enc = s.ax.Client.NewEncoder(&s.ax)
+	s.enc = nil
 	s.dec = s.ax.Target.Provider.NewStream(&s.ax)
 	s.tally.reset(s.h.llm.Tokenizers.ForModel(s.ax.Target.Model))
 	s.last, s.grace = s.began, time.Time{}
@@ -26,6 +26,15 @@ func (s *stream) ask() error {
 	s.state = head
 	go do(s.target.provider.cluster, s.halt, &s.up, s.sent)
 	return nil
+}
+
+// encoder is made when it is needed: where bytes are forwarded only keep-alives and errors need it, and it may have to
+// decode the request.
+func (s *stream) encoder() ai.StreamEncoder {
+	if s.enc == nil {
+		s.enc = s.ax.Client.NewEncoder(&s.ax)
+	}
+	return s.enc
 }
 
 // do makes the call. A panic costs this call alone.
@@ -159,7 +168,7 @@ func (s *stream) frame(fr ai.Frame) *failure {
 	}
 	if s.bypass != nil {
 		*to = s.bypass.AppendFrame(*to, &s.ax, fr)
-	} else if *to, err = s.enc.AppendEvents(*to, evs); err != nil {
+	} else if *to, err = s.encoder().AppendEvents(*to, evs); err != nil {
 		return nonsense("the provider's stream cannot be translated")
 	}
 	if s.dec.Done() {
@@ -183,7 +192,7 @@ func (s *stream) finish() {
 	s.show()
 	s.h.llm.settle(&s.ax, &s.tally, true)
 	if s.bypass == nil {
-		s.out = s.enc.AppendEnd(s.out)
+		s.out = s.encoder().AppendEnd(s.out)
 	}
 	s.state = drain
 }
@@ -223,7 +232,7 @@ func (s *stream) fall(f *failure) error {
 		return f.err
 	case s.content:
 		s.state, s.ready = over, true
-		s.out = s.enc.AppendError(s.out, f.err)
+		s.out = s.encoder().AppendError(s.out, f.err)
 		return nil
 	case again:
 		s.state, s.held = begin, s.held[:0]
@@ -238,7 +247,7 @@ func (s *stream) end(e *ai.Error) error {
 	if !s.committed {
 		return e
 	}
-	s.out = s.enc.AppendError(s.out[:0], e)
+	s.out = s.encoder().AppendError(s.out[:0], e)
 	s.ready = true
 	return nil
 }

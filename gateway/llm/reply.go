@@ -58,7 +58,8 @@ func (c *call) decorate(h *fasthttp.ResponseHeader) {
 		}
 	}
 	if len(h.Peek(requestID)) == 0 {
-		h.Set(requestID, newID())
+		var room [32]byte
+		h.SetBytesV(requestID, appendID(room[:0]))
 	}
 	if len(c.ax.Dropped) > 0 {
 		h.Set(dropped, fieldValue(strings.Join(c.ax.Dropped, ", ")))
@@ -78,10 +79,9 @@ func fieldValue(s string) string {
 	}, s[:min(len(s), maxValue)])
 }
 
-// newID makes an id for answers whose provider gave none. It need not be secret.
-func newID() string {
-	b := strconv.AppendUint([]byte("req_"), rand.Uint64(), 36)
-	return string(strconv.AppendUint(b, rand.Uint64(), 36))
+// appendID makes an id for answers whose provider gave none. It need not be secret.
+func appendID(dst []byte) []byte {
+	return strconv.AppendUint(strconv.AppendUint(append(dst, "req_"...), rand.Uint64(), 36), rand.Uint64(), 36)
 }
 
 // refuse answers with an error in the client's schema.

@@ -127,7 +127,7 @@ func (s *stream) Next() ([]byte, error) {
 
 func (s *stream) keepAlive() {
 	s.quiet = time.Now()
-	s.out = s.enc.AppendKeepAlive(s.out[:0])
+	s.out = s.encoder().AppendKeepAlive(s.out[:0])
 	s.ready = len(s.out) > 0
 }
 

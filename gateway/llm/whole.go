@@ -24,7 +24,7 @@ func (s *stream) whole() *failure {
 	evs := appendEvents(s.evs[:0], done)
 	s.tally.addEvents(evs)
 	s.bypass = nil
-	if s.out, err = s.enc.AppendEvents(s.out, evs); err != nil {
+	if s.out, err = s.encoder().AppendEvents(s.out, evs); err != nil {
 		return nonsense("the provider's answer cannot be translated")
 	}
 	s.finish()
