@@ -1,0 +1,81 @@
+# Every target is a line or two; `make help` lists them. Tools are pinned in internal/tools/go.mod.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS := -s -w -X github.com/nantian-gw/nantian/internal/build.Version=$(VERSION) -X github.com/nantian-gw/nantian/internal/build.commit=$(COMMIT)
+GO      ?= go
+TOOLS   := $(CURDIR)/bin/tools
+FUZZTIME ?= 5s
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.PHONY: build
+build: ## build bin/nantian
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/nantian ./cmd/nantian
+
+.PHONY: run
+run: build ## start the gateway with the quickstart and a simulated model provider
+	bin/nantian run -f examples/quickstart --simulate 127.0.0.1:9100
+
+.PHONY: deps
+deps: ## install what the tests need beyond Go: Python with venv, Node with npm (Debian, Ubuntu)
+	@scripts/deps
+
+.PHONY: test
+test: deps vet test-go race test-sdk test-e2e fuzz check-generate ## all tests; installs what they need
+
+.PHONY: test-go
+test-go: ## the tests that need nothing but Go
+	$(GO) test -timeout 10m ./...
+
+.PHONY: vet
+vet: ## formatting and go vet
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted: $$bad"; exit 1; }
+	$(GO) vet ./...
+
+.PHONY: race
+race: ## the tests of the data path with the race detector
+	$(GO) test -race -timeout 15m ./gateway/... ./ai/... ./tokenizer ./controlplane ./controlplane/source/... ./internal/simulator/...
+
+.PHONY: test-sdk
+test-sdk: build ## the vendors' official SDKs as clients
+	cd test/sdk && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 15m ./...
+
+.PHONY: test-e2e
+test-e2e: build ## the program as a user meets it, over sockets
+	cd test/e2e && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 15m ./...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME
+	@scripts/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: build ## the gateway against a bare fasthttp proxy, in one run
+	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian
+
+.PHONY: bench-go
+bench-go: ## the benchmarks beside the code
+	$(GO) test -run '^$$' -bench . -benchmem ./gateway/... ./ai/... ./tokenizer/... ./controlplane/...
+
+.PHONY: tools
+tools:
+	cd internal/tools && GOBIN=$(TOOLS) $(GO) install tool
+
+.PHONY: generate
+generate: tools ## write what is generated: protobuf, CRDs, deepcopy, golden files of the docs
+	cd api && PATH=$(TOOLS):$$PATH buf generate
+	PATH=$(TOOLS):$$PATH $(GO) generate ./crds/...
+	$(GO) test ./ai/vendors ./internal/docs -update
+
+.PHONY: check-generate
+check-generate: generate ## fail if something generated is not current
+	@git diff --exit-code -- api crds docs || { echo 'generated files are not current: run make generate'; exit 1; }
+
+.PHONY: golden
+golden: ## rewrite golden files; look at the diff before you commit it
+	$(GO) test ./ai/... ./controlplane/translate ./internal/simulator -update
