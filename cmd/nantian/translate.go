@@ -23,7 +23,6 @@ func newTranslateCommand() *cobra.Command {
 plane, without the content of secrets. What cannot be read is told on standard error, and the exit code is then 1.`,
 		Example: "  nantian translate -f examples/quickstart\n  nantian translate -f gateway.yaml -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cmd.SilenceUsage = true
 			return printSnapshot(cmd.OutOrStdout(), cmd.ErrOrStderr(), in.read(), in.output)
 		},
 	}

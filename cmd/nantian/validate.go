@@ -50,7 +50,6 @@ have. It exits with 1 when an object is not accepted, when something that it ref
 file cannot be read.`,
 		Example: "  nantian validate -f examples/quickstart\n  nantian validate -f gateway.yaml -f routes -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cmd.SilenceUsage = true
 			return validate(cmd.OutOrStdout(), in.read(), in.output)
 		},
 	}
