@@ -1,6 +1,10 @@
 package filter
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/nantian-gw/nantian/gateway/exchange"
+)
 
 // The cases of the conformance tests HTTPRouteRedirectPortAndScheme, HostAndStatus and Path.
 func TestRedirect(t *testing.T) {
@@ -50,4 +54,18 @@ func TestRedirectDropsThePortOfTheRequest(t *testing.T) {
 	f("example.com:8080", "http://example.com/")
 	f("[::1]:8080", "http://[::1]/")
 	f("[::1]", "http://[::1]/")
+}
+
+func TestRedirectAndCORSDoNotAllocate(t *testing.T) {
+	c, preflight := build(t, full, `redirect{scheme:"https" path{prefix:"/new"}}`), request(t, "/", "Origin: https://www.foo.com",
+		"Access-Control-Request-Method: GET")
+	preflight.Req.SetMethod("OPTIONS")
+	for name, x := range map[string]*exchange.Exchange{
+		"redirect": request(t, "/old/x?q", "Origin: https://www.foo.com"), "preflight": preflight,
+	} {
+		x.MatchedPrefix = len("/old")
+		if n := testing.AllocsPerRun(1000, func() { run(c, x, nil) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
 }

@@ -40,6 +40,12 @@ func newClusters(rs map[string]*xdsv1.Resource, prev *Clusters) *Clusters {
 	return c
 }
 
+// finish lets go of what only compiling needs.
+func (c *Clusters) finish() {
+	c.prev, c.resources = nil, nil
+	c.certificates.prev, c.certificates.resources = nil, nil
+}
+
 // For is the cluster of a backend. It has the endpoints that the table before gave it, or none yet. The error names key and
 // field.
 func (c *Clusters) For(key string) (*upstream.Cluster, error) { return c.forBackend(key, false) }

@@ -21,6 +21,7 @@ func Compile(rs map[string]*xdsv1.Resource, prev *Table, b Builder) (*Table, err
 	}
 	c := &compiler{
 		resources: rs, prev: prev, builder: b, listeners: map[string]*Listener{}, models: map[string]exchange.Handler{},
+		texts: map[string]string{},
 		table: &Table{
 			routes: map[string]*route{}, clusters: newClusters(rs, prev.clusters),
 			patterns: patterns{}, mirrors: prev.mirrors,
@@ -33,7 +34,7 @@ func Compile(rs map[string]*xdsv1.Resource, prev *Table, b Builder) (*Table, err
 		return nil, errors.Join(c.faults...)
 	}
 	c.index()
-	c.table.clusters.prev, c.certificates.prev = nil, nil
+	c.table.clusters.finish()
 	return c.table, nil
 }
 
@@ -45,6 +46,7 @@ type compiler struct {
 	certificates *certificates
 	listeners    map[string]*Listener
 	models       map[string]exchange.Handler
+	texts        map[string]string // see intern
 	faults       []error
 }
 
@@ -122,6 +124,16 @@ func (c *compiler) compileRoutes() {
 		}
 		c.table.routes[key] = r
 	}
+}
+
+// intern makes equal texts one: routes have the same paths and header names over and over, and those that are used then
+// stay in the processor's caches.
+func (c *compiler) intern(s string) string {
+	if t, ok := c.texts[s]; ok {
+		return t
+	}
+	c.texts[s] = s
+	return s
 }
 
 func sortedKeys(rs map[string]*xdsv1.Resource, of func(*xdsv1.Resource) bool) []string {

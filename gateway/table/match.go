@@ -18,7 +18,7 @@ type match struct {
 	grpcMethod string
 	headers    []valueMatch
 	query      []valueMatch
-	place      place
+	place      *place
 }
 
 // pathKind says how a match is indexed.
@@ -43,7 +43,7 @@ type place struct {
 
 // compare orders the matches of one list: negative when m goes before o.
 func (m *match) compare(o *match) int {
-	a, b := &m.place, &o.place
+	a, b := m.place, o.place
 	return cmp.Or(
 		more(len(a.path), len(b.path)), // of expressions; equal in the other lists
 		more(len(m.grpcMethod), len(o.grpcMethod)),

@@ -49,7 +49,7 @@ func (b *routeBuilder) httpSpec(i int, r *xdsv1.HTTPRule) (ruleSpec, error) {
 		matches = []*xdsv1.HTTPMatch{{}}
 	}
 	for j, hm := range matches {
-		m := match{place: b.place(i, j), method: hm.GetMethod()}
+		m := match{place: b.place(i, j), method: b.intern(hm.GetMethod())}
 		err := b.httpPath(&m, hm.GetPath())
 		if err == nil {
 			m.headers, err = b.values("headers", hm.GetHeaders())
@@ -65,9 +65,9 @@ func (b *routeBuilder) httpSpec(i int, r *xdsv1.HTTPRule) (ruleSpec, error) {
 	return s, nil
 }
 
-func (b *routeBuilder) place(rule, index int) place {
+func (b *routeBuilder) place(rule, index int) *place {
 	msg := b.route.msg
-	p := place{route: msg.GetNamespace() + "/" + msg.GetName(), rule: rule, index: index}
+	p := &place{route: msg.GetNamespace() + "/" + msg.GetName(), rule: rule, index: index}
 	if msg.GetCreated() != nil {
 		p.created = msg.GetCreated().AsTime().UnixNano()
 	}
@@ -79,9 +79,9 @@ func (b *routeBuilder) httpPath(m *match, p *xdsv1.PathMatch) error {
 	case p == nil:
 		m.place.kind = prefixPath
 	case p.GetKind() == xdsv1.PathMatch_PREFIX:
-		m.place.kind, m.place.path = prefixPath, strings.TrimSuffix(normal(value), "/")
+		m.place.kind, m.place.path = prefixPath, b.intern(strings.TrimSuffix(normal(value), "/"))
 	case p.GetKind() == xdsv1.PathMatch_EXACT:
-		m.place.kind, m.place.path = exactPath, normal(value)
+		m.place.kind, m.place.path = exactPath, b.intern(normal(value))
 	case p.GetKind() == xdsv1.PathMatch_REGEX:
 		return b.patternPath(m, value)
 	default:
@@ -132,7 +132,7 @@ func unreserved(c byte) bool { return c == '~' || hostBytes[c] != 0 }
 func (b *routeBuilder) values(field string, list []*xdsv1.ValueMatch) ([]valueMatch, error) {
 	var out []valueMatch
 	for i, v := range list {
-		m := valueMatch{name: v.GetName(), value: v.GetValue()}
+		m := valueMatch{name: b.intern(v.GetName()), value: b.intern(v.GetValue())}
 		if v.GetRegex() {
 			var err error
 			if m.pattern, err = b.pattern(v.GetValue()); err != nil {
