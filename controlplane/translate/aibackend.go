@@ -29,7 +29,10 @@ func (t *translator) buildModels() {
 		t.models[key] = m
 		out := &xdsv1.ModelMap{Key: key, Namespace: object.Namespace, Name: object.Name}
 		for i := range object.Spec.Models {
-			out.Models = append(out.Models, t.model(m, ref, fmt.Sprintf("spec.models[%d]", i), &object.Spec.Models[i]))
+			model := t.model(m, ref, fmt.Sprintf("spec.models[%d]", i), &object.Spec.Models[i])
+			if len(model.Targets) > 0 {
+				out.Models = append(out.Models, model)
+			}
 		}
 		if err := t.put(&xdsv1.Resource{Kind: &xdsv1.Resource_ModelMap{ModelMap: out}}); err != nil {
 			m.invalid.add(&fault{v1alpha1.ReasonInvalid, oneLine(key, err)})
@@ -42,7 +45,7 @@ func (t *translator) buildModels() {
 }
 
 // model translates one name. A target that is not valid stays, with the reason: a share of traffic must not move to the
-// others in silence.
+// others in silence. One whose provider lacks its optional key is left out, as its owner wants.
 func (t *translator) model(m *modelMap, from resources.Ref, at string, in *v1alpha1.AIModel) *xdsv1.Model {
 	out := &xdsv1.Model{Name: in.Name, Fallback: fallback(in.Fallback)}
 	for i, target := range in.Targets {
@@ -53,6 +56,9 @@ func (t *translator) model(m *modelMap, from resources.Ref, at string, in *v1alp
 		w := &xdsv1.ModelTarget{Model: target.Model, Weight: uint32(max(ptr.Deref(target.Weight, 1), 0)), Priority: uint32(max(target.Priority, 0))}
 		key, f := t.providerTarget(from, to)
 		m.providers = append(m.providers, key)
+		if p := t.providers[key]; f != nil && p != nil && p.absent {
+			continue
+		}
 		if f != nil {
 			if f.reason == string(gatewayv1.RouteReasonBackendNotFound) {
 				f.reason = v1alpha1.ReasonProviderNotFound

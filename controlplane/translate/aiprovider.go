@@ -25,6 +25,8 @@ type provider struct {
 	backend string
 	// invalid is why it is not accepted, unresolved what it names in vain.
 	invalid, unresolved faults
+	// absent says that its optional key is not there: it takes no traffic, and that is no fault.
+	absent bool
 }
 
 // schemaInfo is what this version knows of a schema.
@@ -53,9 +55,17 @@ func (t *translator) buildProviders() {
 		t.buildProvider(key, p)
 		t.update(status.Update{Ref: p.ref, Conditions: []metav1.Condition{
 			p.invalid.condition(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, "the provider is accepted", object.Generation),
-			p.unresolved.condition(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, "all references are resolved", object.Generation),
+			p.unresolved.condition(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, p.resolved(), object.Generation),
 		}})
 	}
+}
+
+// resolved is the message of a provider whose references are all resolved.
+func (p *provider) resolved() string {
+	if p.absent {
+		return "the optional key is not there: the provider takes no traffic"
+	}
+	return "all references are resolved"
 }
 
 func (t *translator) buildProvider(key string, p *provider) {
@@ -84,7 +94,7 @@ func (t *translator) buildProvider(key string, p *provider) {
 	for i := range spec.Models {
 		out.Models = append(out.Models, providerModel(p, i))
 	}
-	if len(p.invalid.list)+len(p.unresolved.list) > 0 {
+	if p.absent || len(p.invalid.list)+len(p.unresolved.list) > 0 {
 		return
 	}
 	if err := t.put(&xdsv1.Resource{Kind: &xdsv1.Resource_Provider{Provider: out}}); err != nil {
@@ -130,7 +140,11 @@ func (t *translator) providerAuth(p *provider) *xdsv1.ProviderAuth {
 	}
 	ref := a.APIKey.SecretRef
 	to := resources.Ref{Kind: "Secret", Namespace: string(ptr.Deref(ref.Namespace, gatewayv1.Namespace(p.ref.Namespace))), Name: string(ref.Name)}
-	if f := t.apiKey(p.ref, to, ref.Key); f != nil {
+	switch f := t.apiKey(p.ref, to, ref.Key); {
+	case f == nil:
+	case ref.Optional && t.noKey(to, ref.Key):
+		p.absent = true
+	default:
 		p.unresolved.add(&fault{f.reason, "spec.auth.apiKey.secretRef: " + f.message})
 	}
 	return &xdsv1.ProviderAuth{Kind: &xdsv1.ProviderAuth_ApiKey{ApiKey: &xdsv1.APIKey{
@@ -155,6 +169,12 @@ func (t *translator) apiKey(from, to resources.Ref, key string) *fault {
 		return &fault{v1alpha1.ReasonInvalidSecret, fmt.Sprintf("%s has a line break under the key %s", to, key)}
 	}
 	return nil
+}
+
+// noKey says that a Secret is not there, or has nothing under the key.
+func (t *translator) noKey(to resources.Ref, key string) bool {
+	secret, ok := t.in.Secrets.Get(to.Namespace, to.Name)
+	return !ok || len(secret.Data[key]) == 0
 }
 
 func providerTimeouts(spec *v1alpha1.AIProviderSpec) *xdsv1.ProviderTimeouts {
@@ -206,6 +226,8 @@ func (t *translator) providerTarget(from, to resources.Ref) (string, *fault) {
 		return key, &fault{v1alpha1.ReasonProviderInvalid, fmt.Sprintf("%s is not accepted: %s", to, p.invalid.list[0].message)}
 	case len(p.unresolved.list) > 0:
 		return key, &fault{v1alpha1.ReasonProviderInvalid, fmt.Sprintf("%s: %s", to, p.unresolved.list[0].message)}
+	case p.absent:
+		return key, &fault{v1alpha1.ReasonSecretNotFound, fmt.Sprintf("%s takes no traffic: its optional key is not there", to)}
 	}
 	return key, nil
 }

@@ -208,6 +208,11 @@ type AISecretRef struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
 	Key string `json:"key"`
+
+	// Optional says that the key may be missing or empty. The AIProvider then takes no traffic: targets that name it are
+	// left out, and its models are not listed. Left out, a missing key is an unresolved reference.
+	// +optional
+	Optional bool `json:"optional,omitempty"`
 }
 
 // AIPassthrough has no settings yet.

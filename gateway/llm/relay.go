@@ -90,7 +90,7 @@ func (s *stream) read() (*failure, error) {
 		}
 	}
 	if err != nil && err != errMore {
-		f = ended(err)
+		f = s.ended(err)
 	}
 	s.last = now
 	if s.fresh {
@@ -133,10 +133,14 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// ended is the failure of a stream that stopped before its end.
-func ended(err error) *failure {
+// ended is the failure of a stream that stopped before its end; nil for one that lacks nothing but the vendor's end mark.
+func (s *stream) ended(err error) *failure {
 	var ue *upstream.Error
+	lenient, _ := s.dec.(ai.Lenient)
 	switch {
+	case errors.Is(err, io.EOF) && lenient != nil && lenient.CompleteAtEOF():
+		s.finish()
+		return nil
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return cutShort()
 	case errors.As(err, &ue):
