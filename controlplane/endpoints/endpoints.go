@@ -42,8 +42,12 @@ func of(in *resources.Set, k xdsv1.Key) []*xdsv1.Endpoint {
 		return nil
 	}
 	var list []*xdsv1.Endpoint
-	for _, slice := range in.Slices(k.Namespace, k.Name) {
-		list = append(list, ofSlice(slice, name)...)
+	all := in.Slices(k.Namespace, k.Name)
+	family := familyOf(service, all)
+	for _, slice := range all {
+		if slice.AddressType == family {
+			list = append(list, ofSlice(slice, name)...)
+		}
 	}
 	slices.SortFunc(list, func(a, b *xdsv1.Endpoint) int {
 		// Of an address that is in two slices, as happens while they are rebalanced, the one that is not draining counts.
@@ -52,6 +56,20 @@ func of(in *resources.Set, k xdsv1.Key) []*xdsv1.Endpoint {
 	return slices.CompactFunc(list, func(a, b *xdsv1.Endpoint) bool {
 		return a.GetAddress() == b.GetAddress() && a.GetPort() == b.GetPort()
 	})
+}
+
+// familyOf is the family whose addresses are used. A Service of two families has each pod in both; its primary one is used,
+// as by kube-proxy, and where none is said IPv4 if there is any.
+func familyOf(s *corev1.Service, all []*discoveryv1.EndpointSlice) discoveryv1.AddressType {
+	if len(s.Spec.IPFamilies) > 0 {
+		return discoveryv1.AddressType(s.Spec.IPFamilies[0])
+	}
+	for _, slice := range all {
+		if slice.AddressType == discoveryv1.AddressTypeIPv4 {
+			return discoveryv1.AddressTypeIPv4
+		}
+	}
+	return discoveryv1.AddressTypeIPv6
 }
 
 func compareBool(a, b bool) int {
@@ -75,9 +93,6 @@ func portName(s *corev1.Service, port int32) (string, bool) {
 }
 
 func ofSlice(slice *discoveryv1.EndpointSlice, port string) []*xdsv1.Endpoint {
-	if slice.AddressType == discoveryv1.AddressTypeFQDN {
-		return nil
-	}
 	i := slices.IndexFunc(slice.Ports, func(p discoveryv1.EndpointPort) bool {
 		return p.Port != nil && p.Name != nil && *p.Name == port
 	})

@@ -117,8 +117,9 @@ type AIProviderSpec struct {
 //
 // +kubebuilder:validation:XValidation:message="exactly one of url and backendRef is required",rule="has(self.url) != has(self.backendRef)"
 type AIEndpoint struct {
-	// URL is the base to which the paths of the schema are appended, for example https://api.anthropic.com.
-	// It is resolved when it is dialled.
+	// URL is the base to which the paths of the schema are appended. It is what the vendor's own libraries call the base URL:
+	// https://api.openai.com/v1, https://api.anthropic.com, https://generativelanguage.googleapis.com,
+	// https://NAME.openai.azure.com, http://ollama:11434. It is resolved when it is dialled.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:Pattern=`^https?://[^\s/?#@]+(/[^\s?#]*)?$`
