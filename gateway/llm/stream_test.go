@@ -316,3 +316,13 @@ func TestSlowClient(t *testing.T) {
 	r.want(t, 200, " there", doneMark)
 	r.lacks(t, "error")
 }
+
+// Servers that forget [DONE] are not cut short if every choice has ended.
+func TestEndMarkForgotten(t *testing.T) {
+	v := newVendor(t, events(textChunk("Hi"), `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`))
+	g := newGateway(t, Options{})
+	g.serve(inOrder(g.openAI("a", v)))
+	r := g.chat(streamed(hello))
+	r.want(t, 200, "Hi", "stop")
+	r.lacks(t, "error")
+}
