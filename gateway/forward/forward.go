@@ -167,17 +167,27 @@ func (h *Handler) setForwarded(x *exchange.Exchange) {
 	trusted := h.trusted(x.Client.Addr())
 	var buf [128]byte
 	b := buf[:0]
-	if prior := x.Req.Peek("X-Forwarded-For"); trusted && len(prior) > 0 {
-		b = append(append(b, prior...), ", "...)
+	prior := x.Req.PeekAll("X-Forwarded-For")
+	for _, v := range prior {
+		if trusted && len(v) > 0 {
+			b = append(append(b, v...), ", "...)
+		}
 	}
-	b = x.Client.Addr().AppendTo(b)
-	x.Req.SetBytesV("X-Forwarded-For", b)
+	setOnly(&x.Req, "X-Forwarded-For", x.Client.Addr().AppendTo(b))
 	if !trusted || len(x.Req.Peek("X-Forwarded-Proto")) == 0 {
-		x.Req.Set("X-Forwarded-Proto", x.Scheme)
+		setOnly(&x.Req, "X-Forwarded-Proto", append(buf[:0], x.Scheme...))
 	}
 	if !trusted || len(x.Req.Peek("X-Forwarded-Host")) == 0 {
-		x.Req.SetBytesV("X-Forwarded-Host", x.Req.Host())
+		setOnly(&x.Req, "X-Forwarded-Host", x.Req.Host())
 	}
+}
+
+// setOnly makes value the one field of the name; fasthttp's Set replaces the first of several alone.
+func setOnly(h *fasthttp.RequestHeader, name string, value []byte) {
+	if len(h.PeekAll(name)) > 1 {
+		h.Del(name)
+	}
+	h.SetBytesV(name, value)
 }
 
 func (h *Handler) trusted(a netip.Addr) bool {
