@@ -125,6 +125,10 @@ func (s *stream) Next() ([]byte, error) {
 	return s.out, nil
 }
 
+// Buffered says whether Next will return without a wait: the head of the answer can then go out together with its first
+// events.
+func (s *stream) Buffered() bool { return s.ready || s.closed || s.state == over }
+
 func (s *stream) keepAlive() {
 	s.quiet = time.Now()
 	s.out = s.encoder().AppendKeepAlive(s.out[:0])
