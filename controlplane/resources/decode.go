@@ -1,11 +1,15 @@
 package resources
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	k8sschema "k8s.io/apimachinery/pkg/runtime/schema"
@@ -30,13 +34,15 @@ func NewDecoder(lookup func(name string) (string, bool)) *Decoder {
 }
 
 // Decode reads a file of one or more YAML documents. Objects that a cluster would refuse are left out and told as problems;
-// the others stand. A problem without Ref means that what the file holds is not known in full.
-func (d *Decoder) Decode(file string, text []byte) ([]Object, []Problem) {
-	r := &reader{Decoder: d, file: file}
-	docs, err := documents(text)
-	for _, doc := range docs {
-		r.document(doc)
+// the others stand. A problem without Ref means that what the file holds is not known in full. known are objects that were
+// decoded before: of one that has not changed the value is used again, which is many times faster than checking it anew.
+func (d *Decoder) Decode(file string, text []byte, known ...Object) ([]Object, []Problem) {
+	r := &reader{Decoder: d, file: file, known: make(map[[sha256.Size]byte]Value, len(known))}
+	for _, o := range known {
+		r.known[o.sum] = o.Value
 	}
+	docs, err := documents(text)
+	r.all(docs)
 	if err != nil {
 		r.syntax(err)
 	}
@@ -47,8 +53,29 @@ func (d *Decoder) Decode(file string, text []byte) ([]Object, []Problem) {
 type reader struct {
 	*Decoder
 	file     string
+	known    map[[sha256.Size]byte]Value
 	objects  []Object
 	problems []Problem
+}
+
+// all reads documents, several at once: the rules of some kinds take a millisecond.
+func (r *reader) all(docs []*yaml.Node) {
+	parts := make([]*reader, len(docs))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(docs)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(docs); i = int(next.Add(1)) - 1 {
+				parts[i] = &reader{Decoder: r.Decoder, file: r.file, known: r.known}
+				parts[i].document(docs[i])
+			}
+		})
+	}
+	wg.Wait()
+	for _, p := range parts {
+		r.objects = append(r.objects, p.objects...)
+		r.problems = append(r.problems, p.problems...)
+	}
 }
 
 func (r *reader) syntax(err error) {
@@ -119,10 +146,27 @@ func (r *reader) object(n *yaml.Node, m map[string]any) {
 		o.fault("kind", fmt.Sprintf("%s of %s is not a kind that this version knows", gvk.Kind, gvk.Group))
 		return
 	}
-	o.read(m, value)
-	if o.faults == 0 {
-		r.objects = append(r.objects, Object{Ref: ref, Origin: Origin{r.file, n.Line}, Value: value})
+	if gvk.Group == "" && gvk.Kind == "Secret" {
+		o.expand(m)
 	}
+	sum, err := hash(m)
+	if err != nil {
+		o.fault("", err.Error())
+	}
+	if same := r.known[sum]; same != nil && o.faults == 0 {
+		value = same
+	} else {
+		o.read(m, value)
+	}
+	if o.faults == 0 {
+		r.objects = append(r.objects, Object{Ref: ref, Origin: Origin{r.file, n.Line}, Value: value, sum: sum})
+	}
+}
+
+// hash is of an object as it was written, its variables replaced. Maps are marshalled in order of their keys.
+func hash(m map[string]any) ([sha256.Size]byte, error) {
+	b, err := json.Marshal(m)
+	return sha256.Sum256(b), err
 }
 
 // identify reads what kind of object m is and what it is called. The namespace is filled in where it is missing.
@@ -177,9 +221,6 @@ func (o *objectReader) read(m map[string]any, value Value) {
 		for _, f := range faults {
 			o.fault(f.Path, f.Message)
 		}
-	}
-	if o.gvk.Group == "" && o.gvk.Kind == "Secret" {
-		o.expand(m)
 	}
 	if o.faults > 0 {
 		return

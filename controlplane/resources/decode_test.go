@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -138,6 +139,23 @@ func TestDecodeWarnsOfKeysThatKubectlReadsAsBooleans(t *testing.T) {
 	}
 	if got, want := problems[0].String(), `a.yaml:9: kubectl reads the key on as a boolean: write "on"`; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestDecodeUsesWhatIsKnownAgain(t *testing.T) {
+	d := NewDecoder(env)
+	secret := "---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {token: %s}\n"
+	route := "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: {rules: [{backendRefs: [{name: a, port: 80}]}]}\n"
+	before, _ := d.Decode("a.yaml", []byte(route+fmt.Sprintf(secret, "a")))
+	after, problems := d.Decode("a.yaml", []byte("# moved\n"+fmt.Sprintf(secret, "b")+route), before...)
+	if len(problems) > 0 || len(after) != 2 {
+		t.Fatal(after, problems)
+	}
+	if after[1].Value != before[0].Value || after[1].Origin.Line != 8 {
+		t.Errorf("the route has not changed: %v", after[1])
+	}
+	if after[0].Value == before[1].Value || string(after[0].Value.(*corev1.Secret).Data["token"]) != "b" {
+		t.Errorf("the secret has changed: %v", after[0])
 	}
 }
 

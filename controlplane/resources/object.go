@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 
@@ -62,6 +63,8 @@ type Object struct {
 	Ref    Ref
 	Origin Origin
 	Value  Value
+	// sum is the hash of what the value was decoded from.
+	sum [sha256.Size]byte
 }
 
 // Problem is something in the input that a cluster would refuse, or that the gateway does not read.

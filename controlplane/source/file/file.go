@@ -79,10 +79,8 @@ func (s *Source) Run(ctx context.Context, changed func(*resources.Set)) error {
 		w.notify = n
 		defer n.Close()
 	}
-	// Watched before they are read: a change between the two is then seen.
-	w.add(s.watching(s.find()))
-	changed(s.Read())
-	w.add(s.folders)
+	s.look(w, true)
+	changed(s.set())
 	s.loop(ctx, w, changed)
 	return nil
 }
@@ -94,10 +92,9 @@ func (s *Source) loop(ctx context.Context, w *watch, changed func(*resources.Set
 	var quiet, patience <-chan time.Time
 	read := func(all bool) {
 		quiet, patience = nil, nil
-		if s.scan(all) {
+		if s.look(w, all) {
 			changed(s.set())
 		}
-		w.add(s.folders)
 	}
 	for {
 		select {
@@ -121,6 +118,16 @@ func (s *Source) loop(ctx context.Context, w *watch, changed func(*resources.Set
 	}
 }
 
+// look scans, and scans again when that has found folders that were not watched: what changed in them before they were is
+// then seen. It says whether anything has changed.
+func (s *Source) look(w *watch, all bool) bool {
+	changed := s.scan(all)
+	for w.add(s.folders) {
+		changed = s.scan(true) || changed
+	}
+	return changed
+}
+
 // watch is the part of fsnotify that is used; it does nothing where fsnotify is not available.
 type watch struct {
 	notify *fsnotify.Watcher
@@ -141,14 +148,15 @@ func (w *watch) errors() <-chan error {
 	return w.notify.Errors
 }
 
-// add watches exactly these folders. One that cannot be watched is left to polling.
-func (w *watch) add(folders map[string]bool) {
+// add watches exactly these folders and says whether some are new. One that cannot be watched is left to polling.
+func (w *watch) add(folders map[string]bool) (more bool) {
 	if w.notify == nil {
-		return
+		return false
 	}
 	for f := range folders {
 		// Again each time: a folder that was replaced by another one of its name is a new one to the system.
 		if w.notify.Add(f) == nil {
+			more = more || !w.seen[f]
 			w.seen[f] = true
 		}
 	}
@@ -158,4 +166,5 @@ func (w *watch) add(folders map[string]bool) {
 			delete(w.seen, f)
 		}
 	}
+	return more
 }

@@ -75,6 +75,8 @@ func (s *Source) read(path string, info fs.FileInfo, all bool) bool {
 	case old != nil && old.sum == now.sum:
 		old.signature = now.signature
 		return false
+	case old != nil:
+		now.objects, now.problems = s.o.Decoder.Decode(path, text, old.objects...)
 	default:
 		now.objects, now.problems = s.o.Decoder.Decode(path, text)
 	}
