@@ -65,7 +65,8 @@ func Run(ctx context.Context, from source.Source, apply func(Update)) error {
 
 // Next translates a Set and tells what has changed since the one before.
 func (s *Standalone) Next(in *resources.Set) (Update, error) {
-	r, err := translate.Translate(in, translate.Options{Standalone: true})
+	inForce := func(key string) bool { return s.last != nil && s.last.Resources[key] != nil }
+	r, err := translate.Translate(in, translate.Options{Standalone: true, InForce: inForce})
 	if err != nil {
 		return Update{}, fmt.Errorf("translate: %w", err)
 	}
@@ -88,8 +89,17 @@ func keep(last, now *snapshot.Snapshot, refused map[string]error) (*snapshot.Sna
 		return now, nil
 	}
 	all := maps.Clone(now.Resources)
+	wanted := map[string]bool{}
+	for _, r := range now.Resources {
+		for _, key := range snapshot.References(r) {
+			wanted[key] = true
+		}
+	}
 	for _, key := range slices.Sorted(maps.Keys(refused)) {
-		restore(all, last, key)
+		// Routes and listeners stand for themselves; what nothing refers to any more is let go.
+		if r := last.Resources[key]; wanted[key] || r.GetRoute() != nil || r.GetListener() != nil {
+			restore(all, last, key)
+		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(refused)) {
 		if r := all[key].GetRoute(); r != nil {

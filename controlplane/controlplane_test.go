@@ -141,6 +141,36 @@ func TestARefusedObjectKeepsItsLastValidVersion(t *testing.T) {
 	}
 }
 
+func TestARefusedProviderGoesOnServing(t *testing.T) {
+	s := &story{t: t, d: resources.NewDecoder(func(string) (string, bool) { return "", false })}
+	text := func(url string) string {
+		return strings.Replace(base, "ADDRESS", "10.0.0.1", 1) + `apiVersion: gateway.nantian.dev/v1alpha1
+kind: AIProvider
+metadata: {name: p}
+spec: {schema: OpenAI, endpoint: {url: "` + url + `"}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: ai}
+spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{group: gateway.nantian.dev, kind: AIProvider, name: p}]}]}
+`
+	}
+	f := func(url, want string) {
+		t.Helper()
+		if got := told(s.next(text(url))); got != want {
+			t.Errorf("%s: got  %s\nwant %s", url, got, want)
+		}
+	}
+	f("http://a:port", "+backend/default/b/80 +listener/default/gw/http +route/http/default/ai +route/http/default/other")
+	f("http://a:1", "+provider/default/p +route/http/default/ai")
+	f("http://a:port", "")
+	f("http://a:2", "+provider/default/p")
+	u := s.next(strings.Replace(text("http://a:port"), "name: p}]}]}", "name: q}]}]}", 1))
+	if got, want := told(u), "+route/http/default/ai -provider/default/p"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 // sets is a source of given sets.
 type sets []*resources.Set
 

@@ -113,6 +113,8 @@ func (t *translator) modelsTarget(from, to resources.Ref) (string, *fault) {
 	switch {
 	case m == nil:
 		return key, &fault{string(gatewayv1.RouteReasonBackendNotFound), fmt.Sprintf("there is no %s", to)}
+	case t.kept(key):
+		return key, nil
 	case len(m.invalid.list) > 0:
 		return key, &fault{v1alpha1.ReasonInvalid, fmt.Sprintf("%s is not accepted: %s", to, m.invalid.list[0].message)}
 	}

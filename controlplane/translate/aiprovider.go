@@ -222,6 +222,8 @@ func (t *translator) providerTarget(from, to resources.Ref) (string, *fault) {
 	switch {
 	case p == nil:
 		return key, &fault{string(gatewayv1.RouteReasonBackendNotFound), fmt.Sprintf("there is no %s", to)}
+	case t.kept(key):
+		return key, nil
 	case len(p.invalid.list) > 0:
 		return key, &fault{v1alpha1.ReasonProviderInvalid, fmt.Sprintf("%s is not accepted: %s", to, p.invalid.list[0].message)}
 	case len(p.unresolved.list) > 0:

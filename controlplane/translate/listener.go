@@ -29,6 +29,8 @@ type listener struct {
 	invalid, unresolved, conflict, unusable faults
 	// broken: unresolved references leave nothing to serve with.
 	broken bool
+	// kept: the listener is refused, and its last valid version stays in force.
+	kept bool
 }
 
 // kindsOf lists the kinds of routes that a protocol takes; none: the protocol is not served.
@@ -59,6 +61,7 @@ func (t *translator) buildListener(g *gateway, spec *gatewayv1.Listener) *listen
 	if len(l.invalid.list) == 0 && !l.broken {
 		if err := t.put(&xdsv1.Resource{Kind: &xdsv1.Resource_Listener{Listener: wire}}); err != nil {
 			l.invalid.add(&fault{string(gatewayv1.ListenerReasonUnsupportedValue), oneLine(l.key, err)})
+			l.kept = t.kept(l.key)
 		}
 	}
 	return l
@@ -116,7 +119,8 @@ func (l *listener) accepted() bool {
 
 // served says whether a data plane gets the listener.
 func (l *listener) served() bool {
-	return l.accepted() && !l.broken && len(l.unusable.list) == 0 && len(l.gateway.faults.list) == 0
+	valid := len(l.invalid.list) == 0 || l.kept
+	return valid && len(l.conflict.list) == 0 && !l.broken && len(l.unusable.list) == 0 && len(l.gateway.faults.list) == 0
 }
 
 func (l *listener) status() gatewayv1.ListenerStatus {

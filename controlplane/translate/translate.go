@@ -36,6 +36,9 @@ type Options struct {
 	Standalone bool
 	// ClusterDomain is the domain of the names of Services; empty: cluster.local.
 	ClusterDomain string
+	// InForce says whether a valid version of a resource is published already. It stays in force when the new one is
+	// refused, so that what refers to it goes on working. Nil: nothing is published yet.
+	InForce func(key string) bool
 }
 
 // Result is what Translate makes.
@@ -127,6 +130,11 @@ func (t *translator) put(r *xdsv1.Resource) error {
 	}
 	t.pool[key] = r
 	return nil
+}
+
+// kept says whether a resource was refused and its last valid version stays in force.
+func (t *translator) kept(key string) bool {
+	return t.refused[key] != nil && t.o.InForce != nil && t.o.InForce(key)
 }
 
 // update notes the status of an object.
