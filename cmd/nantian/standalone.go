@@ -49,7 +49,9 @@ func (s *standalone) apply(ctx context.Context, u controlplane.Update) {
 		io.WriteString(s.out, s.greeting(u.Set))
 		return
 	}
-	s.log.Info("configuration", "changed", len(u.Set), "removed", len(u.Removed))
+	if n := len(u.Set) + len(u.Removed) + len(u.Endpoints) + len(u.RemovedEndpoints); n > 0 && err == nil {
+		s.log.Info("configuration applied", "changed", len(u.Set), "removed", len(u.Removed), "endpoints", len(u.Endpoints)+len(u.RemovedEndpoints))
+	}
 }
 
 // complaints are the problems of files and the conditions that are not as they should be, one text each.
@@ -93,6 +95,7 @@ func (s *standalone) tell(now map[string]slog.Level) {
 	}
 	for text := range s.told {
 		if _, still := now[text]; !still {
+			s.log.Info("no longer: " + text)
 			delete(s.told, text)
 		}
 	}
