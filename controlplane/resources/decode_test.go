@@ -132,12 +132,12 @@ func TestDecodeReadsEveryVersionAndSetsDefaults(t *testing.T) {
 }
 
 func TestDecodeWarnsOfKeysThatKubectlReadsAsBooleans(t *testing.T) {
-	text := "apiVersion: gateway.nantian.dev/v1alpha1\nkind: AIBackend\nmetadata: {name: b}\nspec:\n  models:\n  - name: m\n    targets: [{providerRef: {name: p}}]\n    fallback:\n      on: [Timeout]\n"
+	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata:\n  on: always\n"
 	objects, problems := NewDecoder(env).Decode("a.yaml", []byte(text))
 	if len(objects) != 1 || len(problems) != 1 {
 		t.Fatal(objects, problems)
 	}
-	if got, want := problems[0].String(), `a.yaml:9: kubectl reads the key on as a boolean: write "on"`; got != want {
+	if got, want := problems[0].String(), `a.yaml:5: kubectl reads the key on as a boolean: write "on"`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

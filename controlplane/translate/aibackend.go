@@ -78,28 +78,28 @@ func fallback(in *v1alpha1.AIFallback) *xdsv1.Fallback {
 		return nil
 	}
 	out := &xdsv1.Fallback{MaxAttempts: uint32(max(in.MaxAttempts, 0))}
-	for _, on := range in.On {
-		out.On = append(out.On, fallbackOn(on))
+	for _, when := range in.When {
+		out.When = append(out.When, fallbackWhen(when))
 	}
 	return out
 }
 
-func fallbackOn(on v1alpha1.FallbackOn) xdsv1.Fallback_On {
-	switch on {
-	case v1alpha1.OnRateLimited:
+func fallbackWhen(when v1alpha1.FallbackWhen) xdsv1.Fallback_When {
+	switch when {
+	case v1alpha1.WhenRateLimited:
 		return xdsv1.Fallback_RATE_LIMITED
-	case v1alpha1.OnServerError:
+	case v1alpha1.WhenServerError:
 		return xdsv1.Fallback_SERVER_ERROR
-	case v1alpha1.OnTimeout:
+	case v1alpha1.WhenTimeout:
 		return xdsv1.Fallback_TIMEOUT
-	case v1alpha1.OnConnectFailure:
+	case v1alpha1.WhenConnectFailure:
 		return xdsv1.Fallback_CONNECT_FAILURE
-	case v1alpha1.OnAuthError:
+	case v1alpha1.WhenAuthError:
 		return xdsv1.Fallback_AUTH_ERROR
-	case v1alpha1.OnModelNotFound:
+	case v1alpha1.WhenModelNotFound:
 		return xdsv1.Fallback_MODEL_NOT_FOUND
 	}
-	return xdsv1.Fallback_ON_UNSPECIFIED
+	return xdsv1.Fallback_WHEN_UNSPECIFIED
 }
 
 // modelsTarget resolves a reference to an AIBackend. Targets of its that are not valid do not make it so: they say it

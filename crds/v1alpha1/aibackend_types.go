@@ -111,13 +111,13 @@ type AIProviderRef struct {
 
 // AIFallback says which failures of a target lead to another one, and how often.
 type AIFallback struct {
-	// On are the failures: RateLimited (429), ServerError (5xx), Timeout, ConnectFailure, AuthError (401 and 403: the
+	// When lists the failures: RateLimited (429), ServerError (5xx), Timeout, ConnectFailure, AuthError (401 and 403: the
 	// provider refuses the gateway's key), ModelNotFound (404).
 	// +optional
 	// +listType=set
 	// +kubebuilder:default={RateLimited,ServerError,Timeout,ConnectFailure}
 	// +kubebuilder:validation:MaxItems=6
-	On []FallbackOn `json:"on,omitempty"`
+	When []FallbackWhen `json:"when,omitempty"`
 
 	// MaxAttempts is the most attempts of a request in all. Left out, every target may be tried once.
 	// +optional
@@ -126,19 +126,19 @@ type AIFallback struct {
 	MaxAttempts int32 `json:"maxAttempts,omitempty"`
 }
 
-// FallbackOn is one kind of failure.
+// FallbackWhen is one kind of failure.
 //
 // +kubebuilder:validation:Enum=RateLimited;ServerError;Timeout;ConnectFailure;AuthError;ModelNotFound
-type FallbackOn string
+type FallbackWhen string
 
 // The failures that may lead to another target.
 const (
-	OnRateLimited    FallbackOn = "RateLimited"
-	OnServerError    FallbackOn = "ServerError"
-	OnTimeout        FallbackOn = "Timeout"
-	OnConnectFailure FallbackOn = "ConnectFailure"
-	OnAuthError      FallbackOn = "AuthError"
-	OnModelNotFound  FallbackOn = "ModelNotFound"
+	WhenRateLimited    FallbackWhen = "RateLimited"
+	WhenServerError    FallbackWhen = "ServerError"
+	WhenTimeout        FallbackWhen = "Timeout"
+	WhenConnectFailure FallbackWhen = "ConnectFailure"
+	WhenAuthError      FallbackWhen = "AuthError"
+	WhenModelNotFound  FallbackWhen = "ModelNotFound"
 )
 
 // AIBackendStatus is what the gateway makes of an AIBackend.

@@ -121,12 +121,12 @@ func TestNoFallback(t *testing.T) {
 }
 
 func TestFallbackOn(t *testing.T) {
-	f := func(code int, on xdsv1.Fallback_On, want int) {
+	f := func(code int, on xdsv1.Fallback_When, want int) {
 		t.Helper()
 		bad, fine := newVendor(t, status(code)), newVendor(t, jsonBody(completed))
 		g := newGateway(t, Options{})
 		m := inOrder(g.openAI("bad", bad), g.openAI("fine", fine))
-		m.Fallback = &xdsv1.Fallback{On: []xdsv1.Fallback_On{on}}
+		m.Fallback = &xdsv1.Fallback{When: []xdsv1.Fallback_When{on}}
 		g.serve(m)
 		g.chat(hello).want(t, want)
 	}

@@ -100,7 +100,7 @@ func (k *compiler) fixed(r *route, name, star string) *route {
 // route compiles the targets that take traffic. Those whose reference is not valid are left out; a model with no other
 // has no tier and is answered with 503.
 func (k *compiler) route(m *xdsv1.Model) (*route, error) {
-	r := &route{on: causesOf(m.GetFallback().GetOn()), attempts: int(m.GetFallback().GetMaxAttempts())}
+	r := &route{on: causesOf(m.GetFallback().GetWhen()), attempts: int(m.GetFallback().GetMaxAttempts())}
 	valid := slices.DeleteFunc(slices.Clone(m.GetTargets()), func(t *xdsv1.ModelTarget) bool {
 		return t.GetProvider() == "" || t.GetWeight() == 0
 	})

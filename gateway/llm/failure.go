@@ -10,10 +10,10 @@ import (
 	"github.com/nantian-gw/nantian/gateway/upstream"
 )
 
-// causes is a set of xdsv1.Fallback_On: when a route goes on to its next target.
+// causes is a set of xdsv1.Fallback_When: when a route goes on to its next target.
 type causes uint16
 
-func causeOf(on xdsv1.Fallback_On) causes { return 1 << on }
+func causeOf(on xdsv1.Fallback_When) causes { return 1 << on }
 
 const (
 	rateLimited    = causes(1) << xdsv1.Fallback_RATE_LIMITED
@@ -27,7 +27,7 @@ const (
 )
 
 // causesOf is what AIBackend's fallback.on says; nothing: what the providers' own clients would try again.
-func causesOf(on []xdsv1.Fallback_On) causes {
+func causesOf(on []xdsv1.Fallback_When) causes {
 	if len(on) == 0 {
 		return defaultCauses
 	}

@@ -140,26 +140,26 @@ func (Unsupported) EnumDescriptor() ([]byte, []int) {
 	return file_ai_proto_rawDescGZIP(), []int{1}
 }
 
-type Fallback_On int32
+type Fallback_When int32
 
 const (
-	Fallback_ON_UNSPECIFIED Fallback_On = 0
+	Fallback_WHEN_UNSPECIFIED Fallback_When = 0
 	// 429
-	Fallback_RATE_LIMITED Fallback_On = 1
+	Fallback_RATE_LIMITED Fallback_When = 1
 	// 5xx
-	Fallback_SERVER_ERROR    Fallback_On = 2
-	Fallback_TIMEOUT         Fallback_On = 3
-	Fallback_CONNECT_FAILURE Fallback_On = 4
+	Fallback_SERVER_ERROR    Fallback_When = 2
+	Fallback_TIMEOUT         Fallback_When = 3
+	Fallback_CONNECT_FAILURE Fallback_When = 4
 	// 401, 403 of the provider: its key is the gateway's, not the client's.
-	Fallback_AUTH_ERROR Fallback_On = 5
+	Fallback_AUTH_ERROR Fallback_When = 5
 	// 404 of the provider: the model is not there.
-	Fallback_MODEL_NOT_FOUND Fallback_On = 6
+	Fallback_MODEL_NOT_FOUND Fallback_When = 6
 )
 
-// Enum value maps for Fallback_On.
+// Enum value maps for Fallback_When.
 var (
-	Fallback_On_name = map[int32]string{
-		0: "ON_UNSPECIFIED",
+	Fallback_When_name = map[int32]string{
+		0: "WHEN_UNSPECIFIED",
 		1: "RATE_LIMITED",
 		2: "SERVER_ERROR",
 		3: "TIMEOUT",
@@ -167,41 +167,41 @@ var (
 		5: "AUTH_ERROR",
 		6: "MODEL_NOT_FOUND",
 	}
-	Fallback_On_value = map[string]int32{
-		"ON_UNSPECIFIED":  0,
-		"RATE_LIMITED":    1,
-		"SERVER_ERROR":    2,
-		"TIMEOUT":         3,
-		"CONNECT_FAILURE": 4,
-		"AUTH_ERROR":      5,
-		"MODEL_NOT_FOUND": 6,
+	Fallback_When_value = map[string]int32{
+		"WHEN_UNSPECIFIED": 0,
+		"RATE_LIMITED":     1,
+		"SERVER_ERROR":     2,
+		"TIMEOUT":          3,
+		"CONNECT_FAILURE":  4,
+		"AUTH_ERROR":       5,
+		"MODEL_NOT_FOUND":  6,
 	}
 )
 
-func (x Fallback_On) Enum() *Fallback_On {
-	p := new(Fallback_On)
+func (x Fallback_When) Enum() *Fallback_When {
+	p := new(Fallback_When)
 	*p = x
 	return p
 }
 
-func (x Fallback_On) String() string {
+func (x Fallback_When) String() string {
 	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
 }
 
-func (Fallback_On) Descriptor() protoreflect.EnumDescriptor {
+func (Fallback_When) Descriptor() protoreflect.EnumDescriptor {
 	return file_ai_proto_enumTypes[2].Descriptor()
 }
 
-func (Fallback_On) Type() protoreflect.EnumType {
+func (Fallback_When) Type() protoreflect.EnumType {
 	return &file_ai_proto_enumTypes[2]
 }
 
-func (x Fallback_On) Number() protoreflect.EnumNumber {
+func (x Fallback_When) Number() protoreflect.EnumNumber {
 	return protoreflect.EnumNumber(x)
 }
 
-// Deprecated: Use Fallback_On.Descriptor instead.
-func (Fallback_On) EnumDescriptor() ([]byte, []int) {
+// Deprecated: Use Fallback_When.Descriptor instead.
+func (Fallback_When) EnumDescriptor() ([]byte, []int) {
 	return file_ai_proto_rawDescGZIP(), []int{12, 0}
 }
 
@@ -1109,7 +1109,7 @@ func (x *ModelTarget) GetInvalid() string {
 
 type Fallback struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	On    []Fallback_On          `protobuf:"varint,1,rep,packed,name=on,proto3,enum=nantian.gateway.v1.Fallback_On" json:"on,omitempty"`
+	When  []Fallback_When        `protobuf:"varint,1,rep,packed,name=when,proto3,enum=nantian.gateway.v1.Fallback_When" json:"when,omitempty"`
 	// Attempts in all; zero: as many as there are targets.
 	MaxAttempts   uint32 `protobuf:"varint,2,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1146,9 +1146,9 @@ func (*Fallback) Descriptor() ([]byte, []int) {
 	return file_ai_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *Fallback) GetOn() []Fallback_On {
+func (x *Fallback) GetWhen() []Fallback_When {
 	if x != nil {
-		return x.On
+		return x.When
 	}
 	return nil
 }
@@ -1233,12 +1233,12 @@ const file_ai_proto_rawDesc = "" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x16\n" +
 	"\x06weight\x18\x03 \x01(\rR\x06weight\x12\x1a\n" +
 	"\bpriority\x18\x04 \x01(\rR\bpriority\x12\x18\n" +
-	"\ainvalid\x18\x05 \x01(\tR\ainvalid\"\xe4\x01\n" +
-	"\bFallback\x12/\n" +
-	"\x02on\x18\x01 \x03(\x0e2\x1f.nantian.gateway.v1.Fallback.OnR\x02on\x12!\n" +
-	"\fmax_attempts\x18\x02 \x01(\rR\vmaxAttempts\"\x83\x01\n" +
-	"\x02On\x12\x12\n" +
-	"\x0eON_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\ainvalid\x18\x05 \x01(\tR\ainvalid\"\xee\x01\n" +
+	"\bFallback\x125\n" +
+	"\x04when\x18\x01 \x03(\x0e2!.nantian.gateway.v1.Fallback.WhenR\x04when\x12!\n" +
+	"\fmax_attempts\x18\x02 \x01(\rR\vmaxAttempts\"\x87\x01\n" +
+	"\x04When\x12\x14\n" +
+	"\x10WHEN_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fRATE_LIMITED\x10\x01\x12\x10\n" +
 	"\fSERVER_ERROR\x10\x02\x12\v\n" +
 	"\aTIMEOUT\x10\x03\x12\x13\n" +
@@ -1283,7 +1283,7 @@ var file_ai_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_ai_proto_goTypes = []any{
 	(Schema)(0),                 // 0: nantian.gateway.v1.Schema
 	(Unsupported)(0),            // 1: nantian.gateway.v1.Unsupported
-	(Fallback_On)(0),            // 2: nantian.gateway.v1.Fallback.On
+	(Fallback_When)(0),          // 2: nantian.gateway.v1.Fallback.When
 	(*Provider)(nil),            // 3: nantian.gateway.v1.Provider
 	(*ProviderEndpoint)(nil),    // 4: nantian.gateway.v1.ProviderEndpoint
 	(*ProviderAuth)(nil),        // 5: nantian.gateway.v1.ProviderAuth
@@ -1321,7 +1321,7 @@ var file_ai_proto_depIdxs = []int32{
 	13, // 16: nantian.gateway.v1.ModelMap.models:type_name -> nantian.gateway.v1.Model
 	14, // 17: nantian.gateway.v1.Model.targets:type_name -> nantian.gateway.v1.ModelTarget
 	15, // 18: nantian.gateway.v1.Model.fallback:type_name -> nantian.gateway.v1.Fallback
-	2,  // 19: nantian.gateway.v1.Fallback.on:type_name -> nantian.gateway.v1.Fallback.On
+	2,  // 19: nantian.gateway.v1.Fallback.when:type_name -> nantian.gateway.v1.Fallback.When
 	20, // [20:20] is the sub-list for method output_type
 	20, // [20:20] is the sub-list for method input_type
 	20, // [20:20] is the sub-list for extension type_name

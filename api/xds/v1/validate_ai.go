@@ -102,8 +102,8 @@ func (v *validator) model(m *Model) {
 			v.fail("model", "%q has a * but the name %q has none", t.GetModel(), m.GetName())
 		}
 	})
-	for i, on := range m.GetFallback().GetOn() {
-		v.in("fallback", func() { v.step(step{"on", i}, func() { v.enum("", on) }) })
+	for i, when := range m.GetFallback().GetWhen() {
+		v.in("fallback", func() { v.step(step{"when", i}, func() { v.enum("", when) }) })
 	}
 }
 
