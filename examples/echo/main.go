@@ -1,0 +1,84 @@
+// Command echo is the ordinary service behind the examples: it answers each request with what it saw of it, as JSON, and
+// each message of a WebSocket with the same message.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"log"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:3000", "address to listen at")
+	name := flag.String("name", "echo", "what the service calls itself")
+	flag.Parse()
+	log.Printf("%s listens at %s", *name, *listen)
+	srv := &http.Server{Addr: *listen, Handler: service(*name), ReadHeaderTimeout: 10 * time.Second}
+	log.Fatal(srv.ListenAndServe())
+}
+
+// seen is what the service saw of a request.
+type seen struct {
+	Service string      `json:"service"`
+	Method  string      `json:"method"`
+	Host    string      `json:"host"`
+	Path    string      `json:"path"`
+	Headers http.Header `json:"headers"`
+}
+
+// service answers with what it sees. ?status=503 sets the status, ?wait=2s waits before the answer.
+func service(name string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "websocket" {
+			echo(w, r)
+			return
+		}
+		if !pause(r.Context(), r.FormValue("wait")) {
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if status, err := strconv.Atoi(r.FormValue("status")); err == nil && status >= 200 && status < 600 {
+			w.WriteHeader(status)
+		}
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		e.Encode(seen{name, r.Method, r.Host, r.URL.RequestURI(), r.Header})
+		log.Printf("%s: %s %s", name, r.Method, r.URL.RequestURI())
+	})
+}
+
+// pause waits as long as text says, unless the client leaves.
+func pause(ctx context.Context, text string) bool {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return true
+	}
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// echo sends each message of a WebSocket back.
+func echo(w http.ResponseWriter, r *http.Request) {
+	c, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	for {
+		kind, message, err := c.Read(r.Context())
+		if err != nil || c.Write(r.Context(), kind, message) != nil {
+			return
+		}
+	}
+}
