@@ -37,10 +37,11 @@ var errorTypes = [...]struct {
 	{529, overloaded},
 }
 
-// errorType is the word that e has in this dialect: its own if it is one of Anthropic's, else that of its status.
+// errorType is the word that e has in this dialect: its own if it is one of Anthropic's, else that of its status. OpenAI
+// says invalid_request_error of any 4xx, so that a status which has a word of its own says more.
 func errorType(e *ai.Error) string {
 	for _, t := range errorTypes {
-		if t.name == e.Type {
+		if t.name == e.Type && t.name != invalidRequest {
 			return e.Type
 		}
 	}
@@ -49,7 +50,7 @@ func errorType(e *ai.Error) string {
 			return t.name
 		}
 	}
-	if e.Status >= 500 || e.Status == 0 {
+	if e.Type != invalidRequest && (e.Status >= 500 || e.Status == 0) {
 		return apiError
 	}
 	return invalidRequest
