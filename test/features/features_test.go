@@ -1,0 +1,131 @@
+package features
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/gateway-api/conformance"
+	"sigs.k8s.io/gateway-api/conformance/tests"
+	"sigs.k8s.io/gateway-api/conformance/utils/config"
+	"sigs.k8s.io/gateway-api/conformance/utils/suite"
+	"sigs.k8s.io/gateway-api/pkg/features"
+
+	"github.com/nantian-gw/nantian/controlplane"
+	"github.com/nantian-gw/nantian/controlplane/resources"
+	"github.com/nantian-gw/nantian/controlplane/source/file"
+	"github.com/nantian-gw/nantian/controlplane/translate"
+	"github.com/nantian-gw/nantian/test/rig"
+)
+
+// served are the features that nantian serves.
+var served = []features.FeatureName{
+	features.SupportGateway,
+	features.SupportGatewayPort8080,
+	features.SupportGatewayAddressEmpty,
+	features.SupportGatewayHTTPListenerIsolation,
+	features.SupportGatewayHTTPSListenerDetectMisdirectedRequests,
+	features.SupportGatewayFrontendClientCertificateValidation,
+	features.SupportGatewayFrontendClientCertificateValidationInsecureFallback,
+	features.SupportReferenceGrant,
+	features.SupportHTTPRoute,
+	features.SupportHTTPRouteDestinationPortMatching,
+	features.SupportHTTPRouteBackendRequestHeaderModification,
+	features.SupportHTTPRouteQueryParamMatching,
+	features.SupportHTTPRouteMethodMatching,
+	features.SupportHTTPRouteResponseHeaderModification,
+	features.SupportHTTPRoutePortRedirect,
+	features.SupportHTTPRouteSchemeRedirect,
+	features.SupportHTTPRoutePathRedirect,
+	features.SupportHTTPRouteHostRewrite,
+	features.SupportHTTPRoutePathRewrite,
+	features.SupportHTTPRouteRequestMirror,
+	features.SupportHTTPRouteRequestMultipleMirrors,
+	features.SupportHTTPRouteRequestPercentageMirror,
+	features.SupportHTTPRouteRequestTimeout,
+	features.SupportHTTPRouteBackendTimeout,
+	features.SupportHTTPRouteParentRefPort,
+	features.SupportHTTPRouteBackendProtocolH2C,
+	features.SupportHTTPRouteBackendProtocolWebSocket,
+	features.SupportHTTPRouteNamedRouteRule,
+	features.SupportHTTPRouteCORS,
+	features.SupportHTTPRoute303RedirectStatusCode,
+	features.SupportHTTPRoute307RedirectStatusCode,
+	features.SupportHTTPRoute308RedirectStatusCode,
+	features.SupportHTTPRouteRetry,
+	features.SupportHTTPRouteRetryBackendTimeout,
+	features.SupportHTTPRouteRetryConnectionError,
+	features.SupportGRPCRoute,
+	features.SupportGRPCRouteNamedRouteRule,
+	features.SupportBackendTLSPolicy,
+	features.SupportBackendTLSPolicySANValidation,
+}
+
+// needsCluster are the tests of those features that one process cannot show, and why.
+var needsCluster = map[string]string{}
+
+func TestConformance(t *testing.T) {
+	gw := rig.Start(t, rig.Files{"objects.yaml": ""}, "--access-log", "")
+	c := newCluster(t, func(content string) { put(t, filepath.Join(gw.Dir, "objects.yaml"), content) })
+	c.start(t, gw.Dir)
+	class := &gatewayv1.GatewayClass{
+		ObjectMeta: metav1.ObjectMeta{Name: translate.ClassName},
+		Spec:       gatewayv1.GatewayClassSpec{ControllerName: translate.ControllerName},
+	}
+	if err := c.client.Create(t.Context(), class); err != nil {
+		t.Fatal(err)
+	}
+	s := newSuite(t, c)
+	s.Setup(t, tests.ConformanceTests)
+	for _, test := range tests.ConformanceTests {
+		if s.SupportedFeatures.HasAll(test.Features...) && needsCluster[test.ShortName] == "" {
+			t.Run(test.ShortName, func(t *testing.T) { test.Run(t, s) })
+		}
+	}
+}
+
+// start runs the cluster until the test ends: changes go to the folder, and what the control plane says of the folder back.
+func (c *cluster) start(t *testing.T, dir string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	go c.run(ctx)
+	source := file.New(file.Options{Paths: []string{dir}, Decoder: resources.NewDecoder(func(string) (string, bool) { return "", false })})
+	go controlplane.Run(ctx, source, func(u controlplane.Update) {
+		for _, p := range u.Problems {
+			t.Errorf("the folder: %s", p)
+		}
+		for _, s := range u.Statuses {
+			if err := c.tell(ctx, s); err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func put(t *testing.T, path, content string) {
+	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+		t.Error(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Error(err)
+	}
+}
+
+func newSuite(t *testing.T, c *cluster) *suite.ConformanceTestSuite {
+	s, err := suite.NewConformanceTestSuite(suite.ConformanceOptions{
+		Client: c.client, Clientset: c.pods.clientset(t), ManifestFS: []fs.FS{&conformance.Manifests},
+		ConfigurableOptions: suite.ConfigurableOptions{
+			GatewayClassName: translate.ClassName, SupportedFeatures: served, CleanupTestResources: true,
+			TimeoutConfig: config.TimeoutConfig{DefaultPollInterval: 50 * time.Millisecond, MaxTimeToConsistency: 15 * time.Second},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

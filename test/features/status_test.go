@@ -1,0 +1,125 @@
+package features
+
+import (
+	"context"
+	"reflect"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/nantian-gw/nantian/controlplane/status"
+	"github.com/nantian-gw/nantian/controlplane/translate"
+)
+
+// tell writes a status back to its object.
+func (c *cluster) tell(ctx context.Context, u status.Update) error {
+	switch u.Ref.Kind {
+	case "GatewayClass":
+		o := &gatewayv1.GatewayClass{}
+		return tell(ctx, c, u, o, func() { o.Status.Conditions = stamped(o.Status.Conditions, u.Conditions) })
+	case "Gateway":
+		o := &gatewayv1.Gateway{}
+		return tell(ctx, c, u, o, func() { c.tellGateway(o, u) })
+	case "HTTPRoute":
+		o := &gatewayv1.HTTPRoute{}
+		return tell(ctx, c, u, o, func() { tellRoute(&o.Status.RouteStatus, u) })
+	case "GRPCRoute":
+		o := &gatewayv1.GRPCRoute{}
+		return tell(ctx, c, u, o, func() { tellRoute(&o.Status.RouteStatus, u) })
+	case "TLSRoute":
+		o := &gatewayv1.TLSRoute{}
+		return tell(ctx, c, u, o, func() { tellRoute(&o.Status.RouteStatus, u) })
+	case "TCPRoute":
+		o := &gatewayv1.TCPRoute{}
+		return tell(ctx, c, u, o, func() { tellRoute(&o.Status.RouteStatus, u) })
+	case "BackendTLSPolicy":
+		o := &gatewayv1.BackendTLSPolicy{}
+		return tell(ctx, c, u, o, func() { tellPolicy(&o.Status, u) })
+	}
+	return nil
+}
+
+// tell changes the status of the object that u is of, if it is still there.
+func tell[T client.Object](ctx context.Context, c *cluster, u status.Update, o T, change func()) error {
+	name := types.NamespacedName{Namespace: u.Ref.Namespace, Name: u.Ref.Name}
+	if err := c.api.Get(ctx, name, o); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	before := o.DeepCopyObject().(T)
+	change()
+	if reflect.DeepEqual(before, o) {
+		return nil
+	}
+	return client.IgnoreNotFound(c.api.Status().Patch(ctx, o, client.MergeFrom(before)))
+}
+
+func (c *cluster) tellGateway(g *gatewayv1.Gateway, u status.Update) {
+	provisioned := g.DeepCopy()
+	c.provision(provisioned)
+	g.Status.Addresses = nil
+	for _, a := range provisioned.Spec.Addresses {
+		g.Status.Addresses = append(g.Status.Addresses, gatewayv1.GatewayStatusAddress{Type: a.Type, Value: a.Value})
+	}
+	old := g.Status.Listeners
+	g.Status.Conditions = stamped(g.Status.Conditions, u.Conditions)
+	g.Status.Listeners = nil
+	for _, l := range u.Listeners {
+		var before []metav1.Condition
+		for _, o := range old {
+			if o.Name == l.Name {
+				before = o.Conditions
+			}
+		}
+		l.Conditions = stamped(before, l.Conditions)
+		g.Status.Listeners = append(g.Status.Listeners, l)
+	}
+}
+
+func tellRoute(s *gatewayv1.RouteStatus, u status.Update) {
+	old := s.Parents
+	s.Parents = []gatewayv1.RouteParentStatus{}
+	for _, p := range u.Parents {
+		var before []metav1.Condition
+		for _, o := range old {
+			if reflect.DeepEqual(o.ParentRef, p.Ref) {
+				before = o.Conditions
+			}
+		}
+		s.Parents = append(s.Parents, gatewayv1.RouteParentStatus{
+			ParentRef: p.Ref, ControllerName: translate.ControllerName, Conditions: stamped(before, p.Conditions),
+		})
+	}
+}
+
+func tellPolicy(s *gatewayv1.PolicyStatus, u status.Update) {
+	old := s.Ancestors
+	s.Ancestors = []gatewayv1.PolicyAncestorStatus{}
+	for _, p := range u.Parents {
+		var before []metav1.Condition
+		for _, o := range old {
+			if reflect.DeepEqual(o.AncestorRef, p.Ref) {
+				before = o.Conditions
+			}
+		}
+		s.Ancestors = append(s.Ancestors, gatewayv1.PolicyAncestorStatus{
+			AncestorRef: p.Ref, ControllerName: translate.ControllerName, Conditions: stamped(before, p.Conditions),
+		})
+	}
+}
+
+// stamped gives conditions the time of their last change.
+func stamped(old, now []metav1.Condition) []metav1.Condition {
+	var out []metav1.Condition
+	for _, c := range now {
+		c.LastTransitionTime = metav1.NewTime(time.Now().Truncate(time.Second))
+		if o := meta.FindStatusCondition(old, c.Type); o != nil && o.Status == c.Status {
+			c.LastTransitionTime = o.LastTransitionTime
+		}
+		out = append(out, c)
+	}
+	return out
+}
