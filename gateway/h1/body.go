@@ -28,9 +28,11 @@ type Body struct {
 	chunked bool
 	left    int64 // of the chunk
 	state   chunkState
-	pending int // bytes of the last piece, still in the buffer
-	big     *[]byte
-	err     error
+	// trailers counts the fields of the trailer, kept or not.
+	trailers int
+	pending  int // bytes of the last piece, still in the buffer
+	big      *[]byte
+	err      error
 }
 
 var _ exchange.Stream = (*Body)(nil)
@@ -171,7 +173,7 @@ func isTimeout(err error) bool {
 func peekLine(br *bufio.Reader, limit int) ([]byte, error) {
 	for {
 		b, _ := br.Peek(br.Buffered())
-		if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		if i := bytes.IndexByte(b, '\n'); i >= 0 && i < limit {
 			return b[:i+1], nil
 		}
 		if len(b) >= min(limit, br.Size()) {

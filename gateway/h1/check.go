@@ -17,17 +17,26 @@ const maxFields = 256
 
 // CheckRequestHead refuses a request head that two readers could read differently. raw ends with an empty line.
 func CheckRequestHead(raw []byte) error {
+	_, err := checkRequest(raw)
+	return err
+}
+
+func checkRequest(raw []byte) (framing, error) {
 	line, rest := cutLine(raw)
 	minor, err := checkRequestLine(line)
 	if err != nil {
-		return err
+		return framing{}, err
 	}
 	f, err := checkFields(rest)
 	if err != nil {
-		return err
+		return f, err
 	}
+	return f, f.checkRequest(minor)
+}
+
+func (f *framing) checkRequest(minor byte) error {
 	switch {
-	case f.chunked && f.length:
+	case f.coding && f.length:
 		return bad("both Transfer-Encoding and Content-Length")
 	case f.coding && minor == 0:
 		return bad("Transfer-Encoding in HTTP/1.0")
@@ -43,18 +52,45 @@ func CheckRequestHead(raw []byte) error {
 
 // CheckResponseHead refuses a response head that two readers could read differently.
 func CheckResponseHead(raw []byte) error {
+	_, err := checkResponse(raw)
+	return err
+}
+
+func checkResponse(raw []byte) (framing, error) {
 	line, rest := cutLine(raw)
-	if len(line) < len("HTTP/1.1 200") || !bytes.HasPrefix(line, []byte("HTTP/1.")) || line[8] != ' ' || hasControl(line) {
-		return bad("malformed status line")
+	minor, ok := statusLine(line)
+	if !ok {
+		return framing{}, bad("malformed status line")
 	}
 	f, err := checkFields(rest)
 	if err != nil {
-		return err
+		return f, err
 	}
-	if f.coding && (!f.chunked || f.length) {
-		return bad("ambiguous length of the response")
+	if f.coding && (!f.chunked || f.length || minor == 0) {
+		return f, bad("ambiguous length of the response")
 	}
-	return nil
+	return f, nil
+}
+
+// statusLine wants "HTTP/1.x nnn", a space and a reason, or without both, and returns x.
+func statusLine(line []byte) (minor byte, ok bool) {
+	const least = len("HTTP/1.1 200")
+	if len(line) < least || len(line) > least && line[least] != ' ' || hasControl(line) {
+		return 0, false
+	}
+	switch string(line[:9]) {
+	case "HTTP/1.1 ":
+		minor = 1
+	case "HTTP/1.0 ":
+	default:
+		return 0, false
+	}
+	for i, c := range line[9:12] {
+		if c < '0' || c > '9' || i == 0 && c == '0' {
+			return 0, false
+		}
+	}
+	return minor, true
 }
 
 // cutLine splits at the first CRLF; a line without one is returned whole.
@@ -76,7 +112,7 @@ func checkRequestLine(line []byte) (minor byte, err error) {
 		return 0, bad("malformed request line")
 	}
 	target, proto, ok := bytes.Cut(rest, []byte{' '})
-	if !ok || len(target) == 0 || hasControl(target) {
+	if !ok || len(target) == 0 || hasControl(target) || bytes.IndexByte(target, '\t') >= 0 {
 		return 0, bad("malformed request line")
 	}
 	switch string(proto) {
@@ -95,6 +131,8 @@ func checkRequestLine(line []byte) (minor byte, err error) {
 type framing struct {
 	length, coding, chunked bool
 	hosts                   int
+	// trailer says that fields are announced that follow the body.
+	trailer bool
 }
 
 func checkFields(b []byte) (f framing, err error) {
@@ -127,6 +165,8 @@ func (f *framing) add(line []byte) error {
 		if equalFold(name, "host") {
 			f.hosts++
 		}
+	case len("trailer"):
+		f.trailer = f.trailer || equalFold(name, "trailer")
 	case len("content-length"):
 		if equalFold(name, "content-length") {
 			return f.addLength(value)

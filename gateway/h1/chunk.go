@@ -22,6 +22,8 @@ const (
 var (
 	errLineTooLong = errors.New("a line of the chunked body is too long")
 	errChunk       = errors.New("malformed chunked body")
+
+	errTooManyTrailers = errors.New("too many trailer fields")
 )
 
 const (
@@ -146,15 +148,15 @@ func (b *Body) addTrailer(field []byte) error {
 	if colon <= 0 || !isToken(field[:colon]) || hasControl(field[colon:]) {
 		return errChunk
 	}
+	if b.trailers++; b.trailers > maxTrailers {
+		return errTooManyTrailers
+	}
 	if b.trailer == nil {
 		return nil
 	}
 	name := strings.ToLower(string(field[:colon]))
 	if !trailerAllowed(name) {
 		return nil
-	}
-	if len(*b.trailer) == maxTrailers {
-		return errLineTooLong
 	}
 	*b.trailer = append(*b.trailer, exchange.Field{Name: name, Value: string(bytes.Trim(field[colon+1:], " \t"))})
 	return nil

@@ -11,58 +11,52 @@ import (
 // the message, which each side does anew. name is as fasthttp normalises it: "Keep-Alive", "Te".
 func HopByHop(name []byte) bool {
 	switch string(name) {
-	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length",
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization",
+		"Proxy-Authenticate", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length",
 		"Http2-Settings":
 		return true
 	}
 	return false
 }
 
-// Named yields the field names that a Connection field lists, but for close and keep-alive.
-func Named(connection []byte) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		for len(connection) > 0 {
-			var name []byte
-			name, connection, _ = bytes.Cut(connection, []byte{','})
-			name = bytes.TrimSpace(name)
-			if len(name) == 0 || equalFold(name, "close") || equalFold(name, "keep-alive") || equalFold(name, "upgrade") {
-				continue
-			}
-			if !yield(name) {
-				return
-			}
+// head is what *fasthttp.RequestHeader and *fasthttp.ResponseHeader have in common.
+type head interface {
+	Peek(name string) []byte
+	All() iter.Seq2[[]byte, []byte]
+	DelBytes(name []byte)
+}
+
+// RemoveNamed deletes the fields that the Connection fields of a head name, so that they are not forwarded
+// (RFC 9110, section 7.6.1).
+func RemoveNamed[H head](h H) {
+	if len(h.Peek(fasthttp.HeaderConnection)) == 0 {
+		return
+	}
+	var names [][]byte
+	for field, value := range h.All() {
+		if string(field) == fasthttp.HeaderConnection {
+			names = appendNamed(names, value)
 		}
 	}
-}
-
-// RemoveNamed deletes the fields that the Connection field of h names, so that they are not forwarded.
-func RemoveNamed(h *fasthttp.RequestHeader) {
-	c := h.Peek(fasthttp.HeaderConnection)
-	if len(c) == 0 {
-		return
-	}
-	var names [][]byte
-	for name := range Named(c) {
-		names = append(names, bytes.Clone(name))
-	}
 	for _, name := range names {
 		h.DelBytes(name)
 	}
 }
 
-// RemoveNamedResponse is RemoveNamed for responses.
-func RemoveNamedResponse(h *fasthttp.ResponseHeader) {
-	c := h.Peek(fasthttp.HeaderConnection)
-	if len(c) == 0 {
-		return
+// appendNamed appends what one Connection field lists, but for the options that are no fields, and Host, without which no
+// request can be.
+func appendNamed(names [][]byte, connection []byte) [][]byte {
+	for name := range bytes.SplitSeq(connection, []byte{','}) {
+		name = bytes.TrimSpace(name)
+		if len(name) > 0 && !option(name) {
+			names = append(names, bytes.Clone(name))
+		}
 	}
-	var names [][]byte
-	for name := range Named(c) {
-		names = append(names, bytes.Clone(name))
-	}
-	for _, name := range names {
-		h.DelBytes(name)
-	}
+	return names
+}
+
+func option(name []byte) bool {
+	return equalFold(name, "close") || equalFold(name, "keep-alive") || equalFold(name, "upgrade") || equalFold(name, "host")
 }
 
 // AppendField appends one header line.

@@ -50,7 +50,7 @@ func (r *Reader) Release() {
 	r.br = nil
 }
 
-// Rest reports whether memory can be given back until more is read: Park releases an empty buffer, Unpark takes one.
+// Park gives the buffer back while nothing is to be read, if it is empty; Unpark takes one again.
 func (r *Reader) Park() {
 	if r.br != nil && r.br.Buffered() == 0 {
 		r.Release()
@@ -139,12 +139,16 @@ func (r *Reader) ReadRequest(h *fasthttp.RequestHeader, limit int) error {
 	if err != nil {
 		return err
 	}
-	if err := CheckRequestHead(raw); err != nil {
+	f, err := checkRequest(raw)
+	if err != nil {
 		return err
 	}
 	h.SetNoDefaultContentType(true)
 	if err := h.Read(r.br); err != nil {
 		return &HeadError{Status: 400, Text: "malformed request head"}
+	}
+	if f.trailer {
+		forgetTrailer(h)
 	}
 	return nil
 }
@@ -162,15 +166,23 @@ func (r *Reader) ReadResponse(h *fasthttp.ResponseHeader, limit int) error {
 	if err != nil {
 		return err
 	}
-	if err := CheckResponseHead(raw); err != nil {
+	f, err := checkResponse(raw)
+	if err != nil {
 		return err
 	}
 	h.SetNoDefaultContentType(true)
 	if err := h.Read(r.br); err != nil {
 		return &HeadError{Status: 502, Text: "malformed response head"}
 	}
+	if f.trailer {
+		forgetTrailer(h)
+	}
 	return nil
 }
+
+// forgetTrailer removes the announcement of a trailer. fasthttp would take a field so announced out of the head when it
+// is set later: what the gateway sets would not be sent, and what the peer claims would stay.
+func forgetTrailer(h interface{ Del(name string) }) { h.Del(fasthttp.HeaderTrailer) }
 
 // Read reads what was read ahead, and then from the connection.
 func (r *Reader) Read(p []byte) (int, error) { return r.br.Read(p) }

@@ -262,7 +262,7 @@ func (c *h1Conn) respond(call *Call) {
 		call.Tunnel = &tunnel{c: c}
 		return
 	}
-	h1.RemoveNamedResponse(h)
+	h1.RemoveNamed(h)
 	length := int64(h.ContentLength())
 	if noBody(call.Method, h.StatusCode()) {
 		length = 0
