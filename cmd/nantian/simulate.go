@@ -21,7 +21,7 @@ func newSimulateCommand() *cobra.Command {
 		Long: `Run a simulated model provider that speaks the protocols of OpenAI, Azure OpenAI, Anthropic, Gemini and Ollama: chat,
 streams, tools, embeddings. Faults and latencies are set for all requests by --behave, and for one by the header
 x-simulate-<directive> or by [[simulate: <directives>]] in the user's text.`,
-		Example: `  nantian simulate --listen 127.0.0.1:9100 --behave "first-token=200ms between=20ms"
+		Example: `  nantian simulate --listen 127.0.0.1:9100 --behave "first-token=200ms delay=20ms"
   curl http://127.0.0.1:9100/v1/chat/completions -d '{"model":"sim","messages":[{"role":"user","content":"hi"}]}'`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
