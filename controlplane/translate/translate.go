@@ -6,6 +6,7 @@
 package translate
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -124,7 +125,7 @@ func (t *translator) groups() []GroupName {
 // put validates a resource and puts it into the pool. What a data plane could not run is refused.
 func (t *translator) put(r *xdsv1.Resource) error {
 	key := xdsv1.KeyOf(r)
-	if err := xdsv1.Validate(r); err != nil {
+	if err := cmp.Or(xdsv1.Validate(r), unsupported(r)); err != nil {
 		t.refused[key] = err
 		return err
 	}
