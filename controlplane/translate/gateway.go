@@ -201,5 +201,18 @@ func (g *gateway) conditions() []metav1.Condition {
 	if len(g.unusable.list) == 0 && !served {
 		programmed = condition(programmed.Type, false, string(gatewayv1.GatewayReasonInvalid), "no listener can be served", generation)
 	}
-	return []metav1.Condition{accepted, programmed}
+	if !g.insecure() {
+		return []metav1.Condition{accepted, programmed}
+	}
+	insecure := condition(string(gatewayv1.GatewayConditionInsecureFrontendValidationMode), true, string(gatewayv1.GatewayReasonConfigurationChanged),
+		"spec.tls.frontend lets clients in whose certificate is missing or not valid", generation)
+	return []metav1.Condition{accepted, programmed, insecure}
+}
+
+// insecure says whether clients without a valid certificate are let in where certificates are looked at.
+func (g *gateway) insecure() bool {
+	return slices.ContainsFunc(g.object.Spec.Listeners, func(l gatewayv1.Listener) bool {
+		v := frontendValidation(g.object, l.Port)
+		return l.Protocol == gatewayv1.HTTPSProtocolType && v != nil && v.Mode == gatewayv1.AllowInsecureFallback
+	})
 }
