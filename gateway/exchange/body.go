@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -89,16 +90,18 @@ func (x *Exchange) ReadBody(limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// AppendStream reads body to its end. More than limit bytes are a *TooLargeError.
+// AppendStream reads body to its end. More than limit bytes are a *TooLargeError. Memory is taken as the bytes come: the
+// length that a client claims costs nothing.
 func AppendStream(dst []byte, body *Body, limit int64) ([]byte, error) {
 	start := len(dst)
-	if n := body.Length; n > 0 && n <= limit && int64(cap(dst)-start) < n {
-		dst = append(make([]byte, 0, int64(start)+n), dst...)
-	}
 	for {
 		p, err := body.Stream.Next()
-		if int64(len(dst)-start+len(p)) > limit {
+		n := int64(len(dst) - start)
+		if n+int64(len(p)) > limit {
 			return dst, &TooLargeError{Limit: limit}
+		}
+		if len(dst)+len(p) > cap(dst) {
+			dst = slices.Grow(dst, max(len(p), int(min(body.Length-n, 3*n+firstGrow))))
 		}
 		dst = append(dst, p...)
 		if errors.Is(err, io.EOF) {
@@ -109,6 +112,9 @@ func AppendStream(dst []byte, body *Body, limit int64) ([]byte, error) {
 		}
 	}
 }
+
+// firstGrow is how much of a known length is believed before anything has come, in bytes.
+const firstGrow = 64 << 10
 
 // Trailer is fields that follow a body, in order.
 type Trailer []Field

@@ -77,6 +77,9 @@ type Exchange struct {
 	// Interim, set by the front end, sends a 1xx response (103 Early Hints) at once. nil: not possible.
 	Interim func(h *fasthttp.ResponseHeader)
 
+	// Left says that the client was gone before its response had been written.
+	Left bool
+
 	Start    time.Time
 	Deadline time.Time // of the whole request; zero: none
 
@@ -168,7 +171,7 @@ func (x *Exchange) clear() {
 	x.ReqTrailer, x.RespTrailer = x.ReqTrailer[:0], x.RespTrailer[:0]
 	x.Proto, x.Minor, x.Scheme = 0, 0, ""
 	x.Client, x.Local, x.TLS = netip.AddrPort{}, netip.AddrPort{}, nil
-	x.Route, x.Backend, x.Upgrade, x.Interim, x.Uploading = nil, "", nil, nil, false
+	x.Route, x.Backend, x.Upgrade, x.Interim, x.Uploading, x.Left = nil, "", nil, nil, false, false
 	x.Start, x.Deadline = time.Time{}, time.Time{}
 	x.LLM, x.Model, x.Note = nil, ModelInfo{}, ""
 	x.watch, x.ctx, x.cancel, x.unarm = nil, nil, nil, nil

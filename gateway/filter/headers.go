@@ -1,12 +1,11 @@
 package filter
 
 import (
-	"bytes"
-
 	"github.com/valyala/fasthttp"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/h1"
 )
 
 // requestHeaders is the RequestHeaderModifier filter.
@@ -80,12 +79,10 @@ func ofConnection(name string) bool {
 
 // header is what *fasthttp.RequestHeader and *fasthttp.ResponseHeader have in common.
 type header interface {
-	PeekAll(name string) [][]byte
-	PeekKeys() [][]byte
+	h1.Fields
 	PeekTrailerKeys() [][]byte
 	SetCanonical(key, value []byte)
 	AddBytesKV(key, value []byte)
-	Del(name string)
 	DelAllCookies()
 }
 
@@ -117,46 +114,8 @@ func (f *field) set(h header) {
 	h.SetCanonical(f.key, f.value)
 }
 
-// remove deletes all fields of the name. fasthttp's own Del moves the last field to the place of the deleted one, so
-// that fields of one name could change their order, which their meaning depends on (RFC 9110 section 5.3); they are put
-// back in order then.
 func (f *field) remove(h header) {
-	if f.name == fasthttp.HeaderHost || len(h.PeekAll(f.name)) == 0 {
-		return
+	if f.name != fasthttp.HeaderHost {
+		h1.Remove(h, f.name)
 	}
-	repeated := repeatedFields(h, f.name)
-	h.Del(f.name)
-	for i := range repeated {
-		h.Del(repeated[i].name)
-	}
-	for i := range repeated {
-		h.AddBytesKV(repeated[i].key, repeated[i].value)
-	}
-}
-
-// repeatedFields copies the fields whose names are in h more than once, but for those of the name. Usually there are none.
-func repeatedFields(h header, name string) []field {
-	var names []string
-	keys := h.PeekKeys()
-	for i, k := range keys {
-		if string(k) != name && contains(keys[i+1:], k) && !contains(keys[:i], k) {
-			names = append(names, string(k))
-		}
-	}
-	var out []field
-	for _, n := range names {
-		for _, v := range h.PeekAll(n) {
-			out = append(out, field{name: n, key: []byte(n), value: bytes.Clone(v)})
-		}
-	}
-	return out
-}
-
-func contains(keys [][]byte, key []byte) bool {
-	for _, k := range keys {
-		if bytes.Equal(k, key) {
-			return true
-		}
-	}
-	return false
 }

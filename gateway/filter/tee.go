@@ -126,8 +126,9 @@ type deadlineTee struct {
 }
 
 var (
-	_ exchange.Stream    = (*tee)(nil)
-	_ exchange.Deadliner = (*deadlineTee)(nil)
+	_ exchange.Stream      = (*tee)(nil)
+	_ exchange.Interrupter = (*tee)(nil)
+	_ exchange.Deadliner   = (*deadlineTee)(nil)
 )
 
 func newTee(s exchange.Stream, p *pipe, length int64) exchange.Stream {
@@ -159,6 +160,13 @@ func (t *tee) Next() ([]byte, error) {
 func (t *tee) Close() error {
 	t.pipe.end(errAbort)
 	return t.Stream.Close()
+}
+
+// Interrupt implements exchange.Interrupter, as far as the stream does.
+func (t *tee) Interrupt() {
+	if i, ok := t.Stream.(exchange.Interrupter); ok {
+		i.Interrupt()
+	}
 }
 
 func (t *deadlineTee) SetDeadline(at time.Time) { t.deadliner.SetDeadline(at) }

@@ -5,7 +5,9 @@ package forward
 import (
 	"errors"
 	"net/netip"
+	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -75,14 +77,23 @@ func (h *Handler) prepare(x *exchange.Exchange, c *call) {
 	c.Host, c.Header, c.Body, c.Trailer = x.Req.Host(), &x.Req, x.ReqBody, x.ReqTrailer
 	c.Resp, c.RespTrailer, c.Interim = &x.Resp, &x.RespTrailer, x.Interim
 	c.TE = string(x.Req.Peek("Te")) == "trailers"
-	if x.Proto == 1 && x.Req.ConnectionUpgrade() {
-		c.Upgrade = string(x.Req.Peek("Upgrade"))
-	}
+	c.Upgrade = upgrade(x)
 	h1.RemoveNamed(&x.Req)
 	h.setForwarded(x)
 	if h.o.RequestTimeout > 0 {
 		x.Deadline = x.Start.Add(h.o.RequestTimeout)
 	}
+}
+
+// upgrade is the protocol that the client wants to switch to, if it is one that the gateway passes on: others (h2c) would
+// let the client speak to the backend past all routes.
+func upgrade(x *exchange.Exchange) string {
+	const websocket = "websocket"
+	if x.Proto != 1 || x.Minor != 1 || !x.ReqBody.Empty() || !x.Req.ConnectionUpgrade() ||
+		!strings.EqualFold(string(x.Req.Peek("Upgrade")), websocket) {
+		return ""
+	}
+	return websocket
 }
 
 // attempts makes the call, and again while the rule's retry allows it.
@@ -167,27 +178,22 @@ func (h *Handler) setForwarded(x *exchange.Exchange) {
 	trusted := h.trusted(x.Client.Addr())
 	var buf [128]byte
 	b := buf[:0]
-	prior := x.Req.PeekAll("X-Forwarded-For")
-	for _, v := range prior {
-		if trusted && len(v) > 0 {
-			b = append(append(b, v...), ", "...)
+	if trusted {
+		for _, prior := range x.Req.PeekAll("X-Forwarded-For") {
+			b = append(append(b, prior...), ", "...)
 		}
 	}
-	setOnly(&x.Req, "X-Forwarded-For", x.Client.Addr().AppendTo(b))
+	b = x.Client.Addr().AppendTo(b)
+	h1.Clear(&x.Req, "X-Forwarded-For")
+	x.Req.SetBytesV("X-Forwarded-For", b)
 	if !trusted || len(x.Req.Peek("X-Forwarded-Proto")) == 0 {
-		setOnly(&x.Req, "X-Forwarded-Proto", append(buf[:0], x.Scheme...))
+		h1.Clear(&x.Req, "X-Forwarded-Proto")
+		x.Req.Set("X-Forwarded-Proto", x.Scheme)
 	}
 	if !trusted || len(x.Req.Peek("X-Forwarded-Host")) == 0 {
-		setOnly(&x.Req, "X-Forwarded-Host", x.Req.Host())
+		h1.Clear(&x.Req, "X-Forwarded-Host")
+		x.Req.SetBytesV("X-Forwarded-Host", x.Req.Host())
 	}
-}
-
-// setOnly makes value the one field of the name; fasthttp's Set replaces the first of several alone.
-func setOnly(h *fasthttp.RequestHeader, name string, value []byte) {
-	if len(h.PeekAll(name)) > 1 {
-		h.Del(name)
-	}
-	h.SetBytesV(name, value)
 }
 
 func (h *Handler) trusted(a netip.Addr) bool {
@@ -211,7 +217,7 @@ func (h *Handler) fail(x *exchange.Exchange, err error) {
 	var ue *upstream.Error
 	if errors.As(err, &ue) {
 		x.Note = "upstream: " + string(ue.Reason)
-		f = failureOf(ue.Reason)
+		f = failureOf(ue)
 	}
 	if h.o.GRPC {
 		replyGRPC(x, f)
@@ -220,8 +226,8 @@ func (h *Handler) fail(x *exchange.Exchange, err error) {
 	x.Reply(f.status, f.text)
 }
 
-func failureOf(r upstream.Reason) failure {
-	switch r {
+func failureOf(e *upstream.Error) failure {
+	switch e.Reason {
 	case upstream.ReasonNoHost:
 		return failure{503, 14, "no endpoint of the backend is ready"}
 	case upstream.ReasonOverflow:
@@ -235,6 +241,9 @@ func failureOf(r upstream.Reason) failure {
 	case upstream.ReasonProtocol:
 		return failure{502, 13, "the backend's answer is not valid HTTP, or its head is too large"}
 	case upstream.ReasonClient:
+		if errors.Is(e, os.ErrDeadlineExceeded) {
+			return failure{408, 4, "the request body did not arrive in time"}
+		}
 		return failure{400, 1, "the request body is malformed or did not arrive"}
 	}
 	return failure{502, 14, "the backend closed the connection"}

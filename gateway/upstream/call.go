@@ -44,6 +44,16 @@ type Call struct {
 	Deadline time.Time
 
 	stream respStream
+	// at is where the call is in flight.
+	at *Endpoint
+}
+
+// release says that the call is over, however it ended.
+func (c *Call) release() {
+	if c != nil && c.at != nil {
+		c.at.inFlight.Add(-1)
+		c.at = nil
+	}
 }
 
 // ResetResponse makes a call ready for another attempt.

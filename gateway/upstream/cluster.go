@@ -120,10 +120,13 @@ func (c *Cluster) Do(x Canceler, call *Call) error {
 		if e == nil {
 			return &Error{Reason: ReasonOverflow, Err: errOverflow}
 		}
-		err = c.transport.RoundTrip(x, e, call)
-		e.inFlight.Add(-1)
+		call.at = e
+		if err = c.transport.RoundTrip(x, e, call); err == nil {
+			return nil
+		}
+		call.release()
 		var ue *Error
-		if err == nil || !errors.As(err, &ue) || ue.Reason != ReasonConnect {
+		if !errors.As(err, &ue) || ue.Reason != ReasonConnect {
 			return err
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"syscall"
 )
 
-type syscallRawConn = syscall.RawConn
-
 // halfCloser is a net.Conn with CloseWrite, which TCP and TLS connections have.
 type halfCloser struct{ net.Conn }
 
@@ -18,22 +16,38 @@ func (h *halfCloser) CloseWrite() error {
 	return h.Conn.Close()
 }
 
-// peekQuiet says whether an idle connection is open and silent, by one look that consumes nothing and does not wait.
-func peekQuiet(c net.Conn) bool {
+// look sees whether an idle connection is open and silent: whatever it has to say unasked is not the answer to the next
+// request. It consumes nothing, does not wait and does not allocate.
+type look struct {
+	raw   syscall.RawConn // nil: cannot be looked at
+	peek  func(fd uintptr) bool
+	quiet bool
+}
+
+// at prepares looking at c, the connection below TLS.
+func (l *look) at(c net.Conn) {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
-		return true
+		return
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return false
+		return
 	}
-	quiet := false
-	err = raw.Read(func(fd uintptr) bool {
+	l.raw = raw
+	l.peek = func(fd uintptr) bool {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		quiet = err == syscall.EAGAIN || err == syscall.EWOULDBLOCK
+		l.quiet = err == syscall.EAGAIN || err == syscall.EWOULDBLOCK
 		return true
-	})
-	return err == nil && quiet
+	}
+}
+
+// alive says that the connection can take a request.
+func (l *look) alive() bool {
+	if l.raw == nil {
+		return true
+	}
+	l.quiet = false
+	return l.raw.Read(l.peek) == nil && l.quiet
 }

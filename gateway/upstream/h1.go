@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -38,10 +39,21 @@ func newH1(cfg *Config) *h1Transport {
 func newDialer(cfg *Config) net.Dialer {
 	d := net.Dialer{Timeout: cfg.ConnectTimeout, KeepAlive: 30 * time.Second}
 	if cfg.Control != nil {
-		d.Control = func(network, address string, _ syscallRawConn) error { return cfg.Control(network, address) }
+		d.Control = func(network, address string, _ syscall.RawConn) error {
+			if err := cfg.Control(network, address); err != nil {
+				return &refusedError{err}
+			}
+			return nil
+		}
 	}
 	return d
 }
+
+// refusedError is an address that Config.Control does not want.
+type refusedError struct{ err error }
+
+func (e *refusedError) Error() string { return e.err.Error() }
+func (e *refusedError) Unwrap() error { return e.err }
 
 // RoundTrip implements Transport.
 func (t *h1Transport) RoundTrip(x Canceler, e *Endpoint, call *Call) error {
@@ -50,7 +62,7 @@ func (t *h1Transport) RoundTrip(x Canceler, e *Endpoint, call *Call) error {
 		reused := c != nil
 		if !reused {
 			var err error
-			if c, err = t.dial(x, e); err != nil {
+			if c, err = t.dial(x, e, call.Deadline); err != nil {
 				return err
 			}
 		}
@@ -80,43 +92,51 @@ func replayable(call *Call) bool {
 // Close implements Transport; the connections belong to the endpoints.
 func (t *h1Transport) Close() {}
 
-func (t *h1Transport) dial(x Canceler, e *Endpoint) (*h1Conn, error) {
-	ctx, cancel := context.WithTimeout(x.Context(), t.cfg.ConnectTimeout)
+func (t *h1Transport) dial(x Canceler, e *Endpoint, limit time.Time) (*h1Conn, error) {
+	ctx, cancel := context.WithDeadline(x.Context(), earlier(time.Now().Add(t.cfg.ConnectTimeout), limit))
 	defer cancel()
 	raw, err := t.dialer.DialContext(ctx, "tcp", e.Addr)
 	if err != nil {
-		return nil, dialError(x, err)
+		return nil, dialError(x, limit, err)
 	}
-	c := &h1Conn{net: raw, raw: raw, e: e, cfg: t.cfg}
+	c := &h1Conn{net: raw, e: e, cfg: t.cfg}
 	if t.cfg.TLS != nil {
 		tc := tls.Client(raw, t.cfg.TLS)
 		if err := tc.HandshakeContext(ctx); err != nil {
 			raw.Close()
-			return nil, dialError(x, err)
+			return nil, dialError(x, limit, err)
 		}
 		c.net = tc
 	}
+	c.look.at(raw)
 	c.r = h1.NewReader(c.net)
 	return c, nil
 }
 
-func dialError(x Canceler, err error) error {
+func dialError(x Canceler, limit time.Time, err error) error {
 	reason := ReasonConnect
-	if x.Context().Err() != nil {
+	var refused *refusedError
+	switch {
+	case x.Context().Err() != nil:
 		reason = ReasonClient
+	case errors.As(err, &refused):
+		reason = ReasonRefused
+	case !limit.IsZero() && time.Now().After(limit):
+		reason = ReasonTimeout
 	}
 	return &Error{Reason: reason, Err: err}
 }
 
 // h1Conn is one connection: idle, or in the hands of one call.
 type h1Conn struct {
-	net net.Conn // TLS or raw
-	raw net.Conn
-	e   *Endpoint
-	cfg *Config
-	r   h1.Reader
+	net  net.Conn // TLS, or the connection itself
+	e    *Endpoint
+	cfg  *Config
+	r    h1.Reader
+	look look
 
 	idleSince time.Time
+	writeBy   time.Time // the write deadline, as last set
 
 	// Of the call in progress.
 	call     *Call
@@ -126,6 +146,7 @@ type h1Conn struct {
 	ctx      context.Context
 	disarm   func() bool
 	upload   *upload
+	cut      bool // the request was not sent whole
 	once     sync.Once
 }
 
@@ -135,8 +156,6 @@ type callError struct {
 	stale bool
 }
 
-func (c *h1Conn) idle() time.Duration { return time.Since(c.idleSince) }
-
 func (c *h1Conn) destroy() {
 	c.once.Do(func() {
 		c.net.Close()
@@ -145,7 +164,7 @@ func (c *h1Conn) destroy() {
 }
 
 func (c *h1Conn) roundTrip(x Canceler, call *Call) *callError {
-	c.call, c.canceler, c.ctx, c.disarm, c.upload = call, x, nil, nil, nil
+	c.call, c.canceler, c.ctx, c.disarm, c.upload, c.cut = call, x, nil, nil, nil, false
 	if err := c.send(call); err != nil {
 		return c.fail(err, true)
 	}
@@ -185,7 +204,7 @@ func (e *clientError) Unwrap() error { return e.err }
 func (c *h1Conn) receive(call *Call) error {
 	deadline := c.headDeadline(call)
 	c.patient(deadline)
-	for {
+	for interim := 0; interim < maxInterim; {
 		if err := c.r.ReadResponse(call.Resp, c.cfg.MaxResponseHead); err != nil {
 			if err := c.wait(err, deadline); err != nil {
 				return err
@@ -199,12 +218,17 @@ func (c *h1Conn) receive(call *Call) error {
 		if status == 101 {
 			return &h1.HeadError{Status: 502, Text: "switching protocols without being asked to"}
 		}
-		if call.Interim != nil && status != 100 {
+		if interim++; call.Interim != nil && status != 100 {
+			h1.RemoveNamed(call.Resp)
 			call.Interim(call.Resp)
 		}
 		call.Resp.Reset()
 	}
+	return &h1.HeadError{Status: 502, Text: "too many interim responses"}
 }
+
+// maxInterim bounds the 1xx responses before the final one. Some peers send a 102 every few seconds.
+const maxInterim = 256
 
 // wait goes on after the first, short deadline; any other error is final.
 func (c *h1Conn) wait(err error, deadline time.Time) error {
@@ -259,6 +283,7 @@ func (c *h1Conn) respond(call *Call) {
 	h := call.Resp
 	call.Uploading = !c.uploaded()
 	if h.StatusCode() == 101 {
+		h1.RemoveNamed(h)
 		call.Tunnel = &tunnel{c: c}
 		return
 	}
@@ -288,7 +313,7 @@ func (c *h1Conn) ended(err error) {
 	uploaded := c.stopUpload()
 	gone := c.clientGone()
 	c.release()
-	if err != nil || !c.keep || gone || !uploaded || c.r.Buffered() > 0 {
+	if err != nil || !c.keep || c.cut || gone || !uploaded || c.r.Buffered() > 0 {
 		c.destroy()
 		return
 	}
@@ -301,11 +326,9 @@ func (c *h1Conn) release() {
 	if c.disarm != nil && !c.disarm() {
 		c.keep = false // the deadline in the past may still be on its way
 	}
+	c.call.release()
 	c.call, c.canceler, c.disarm = nil, nil, nil
 }
-
-// alive looks, without waiting, whether an idle connection has been closed, or has something unasked for to say.
-func (c *h1Conn) alive() bool { return peekQuiet(c.raw) }
 
 func isTimeout(err error) bool {
 	var t net.Error

@@ -61,11 +61,13 @@ func (t *h2Transport) Close() { t.rt.CloseIdleConnections() }
 // RoundTrip implements Transport.
 func (t *h2Transport) RoundTrip(x Canceler, e *Endpoint, call *Call) error {
 	ctx, cancel := context.WithCancelCause(x.Context())
-	s := &h2Stream{cancel: cancel, idle: call.IdleTimeout, limit: call.Deadline, trailer: call.RespTrailer}
-	req := t.request(withInterim(ctx, call), e, call, s)
+	s := &h2Stream{call: call, cancel: cancel}
+	early := &interim{send: call.Interim}
+	req := t.request(early.trace(ctx), e, call, s)
 	timer := startTimer(headWait(call), func() { cancel(os.ErrDeadlineExceeded) })
 	resp, err := t.rt.RoundTrip(req)
 	timer.Stop()
+	early.end()
 	if err != nil {
 		s.Close()
 		return t.fail(x, ctx, s, err)
@@ -73,7 +75,7 @@ func (t *h2Transport) RoundTrip(x Canceler, e *Endpoint, call *Call) error {
 	s.resp = resp
 	call.Uploading = s.upload != nil && !s.upload.eof.Load()
 	copyHead(call.Resp, resp)
-	if noBody(call.Method, resp.StatusCode) || resp.ContentLength == 0 && len(resp.Trailer) == 0 && resp.Body == http.NoBody {
+	if noBody(call.Method, resp.StatusCode) || resp.Body == http.NoBody {
 		s.readTrailer()
 		s.Close()
 		return nil
@@ -105,34 +107,57 @@ func startTimer(d time.Duration, f func()) stopper {
 	return time.AfterFunc(d, f)
 }
 
-func withInterim(ctx context.Context, call *Call) context.Context {
-	if call.Interim == nil {
-		return ctx
+// interim passes 1xx responses on while the call waits for its final one. net/http tells of them from a goroutine of its
+// own, which may come too late: the exchange can be over by then.
+type interim struct {
+	mu   sync.Mutex
+	send func(h *fasthttp.ResponseHeader)
+	n    int
+}
+
+func (i *interim) trace(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: i.got})
+}
+
+func (i *interim) got(code int, header textproto.MIMEHeader) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.n++; i.n > maxInterim {
+		return errInterim
 	}
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
-			var h fasthttp.ResponseHeader
-			h.SetStatusCode(code)
-			for name, values := range header {
-				for _, v := range values {
-					h.Add(name, v)
-				}
-			}
-			if code != 100 {
-				call.Interim(&h)
-			}
-			return nil
-		},
-	})
+	if i.send == nil || code == 100 {
+		return nil
+	}
+	var h fasthttp.ResponseHeader
+	h.SetNoDefaultContentType(true)
+	h.SetStatusCode(code)
+	for name, values := range header {
+		for _, v := range values {
+			h.Add(name, v)
+		}
+	}
+	i.send(&h)
+	return nil
+}
+
+var errInterim = errors.New("too many interim responses")
+
+func (i *interim) end() {
+	i.mu.Lock()
+	i.send = nil
+	i.mu.Unlock()
 }
 
 func (t *h2Transport) fail(x Canceler, ctx context.Context, s *h2Stream, err error) error {
 	reason := ReasonReset
 	var op *net.OpError
 	var ue *Error
+	var refused *refusedError
 	switch {
 	case errors.As(err, &ue):
 		return ue
+	case errors.As(err, &refused):
+		reason = ReasonRefused
 	case x.Context().Err() != nil || s.upload != nil && s.upload.broken.Load():
 		reason = ReasonClient
 	case errors.Is(context.Cause(ctx), os.ErrDeadlineExceeded):
@@ -140,7 +165,7 @@ func (t *h2Transport) fail(x Canceler, ctx context.Context, s *h2Stream, err err
 	case errors.As(err, &op) && op.Op == "dial", isTLSFailure(err):
 		reason = ReasonConnect
 	}
-	return &Error{Reason: reason, Sent: reason != ReasonConnect, Err: err}
+	return &Error{Reason: reason, Sent: reason != ReasonConnect && reason != ReasonRefused, Err: err}
 }
 
 func isTLSFailure(err error) bool {
@@ -216,53 +241,69 @@ func copyHead(h *fasthttp.ResponseHeader, resp *http.Response) {
 			h.Add(name, v)
 		}
 	}
-	if resp.ContentLength >= 0 {
+	if resp.ContentLength > 0 || resp.ContentLength == 0 && resp.StatusCode != http.StatusNotModified {
 		h.SetContentLength(int(resp.ContentLength))
 	}
 }
 
-// sharedBody is a request body that net/http reads in a goroutine of its own. Close ends a read in progress and waits for
+// sharedBody is a request body that net/http reads in a goroutine of its own. stop ends a read in progress and waits for
 // it: afterwards the stream belongs to its exchange alone again.
 type sharedBody struct {
-	mu     sync.Mutex
-	s      exchange.Stream
-	rest   []byte
-	closed bool
-	eof    atomic.Bool
-	broken atomic.Bool
+	mu       sync.Mutex
+	s        exchange.Stream
+	rest     []byte
+	closed   bool
+	panicked any
+	eof      atomic.Bool
+	broken   atomic.Bool
 }
 
-func (b *sharedBody) Read(p []byte) (int, error) {
+func (b *sharedBody) Read(p []byte) (n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return 0, exchange.ErrClosed
 	}
 	if len(b.rest) == 0 {
-		var err error
-		if b.rest, err = b.s.Next(); err != nil {
+		if err := b.next(); err != nil {
 			b.eof.Store(err == io.EOF)
 			b.broken.Store(err != io.EOF)
 			return 0, err
 		}
 	}
-	n := copy(p, b.rest)
+	n = copy(p, b.rest)
 	b.rest = b.rest[n:]
 	return n, nil
+}
+
+// next reads a piece. A panic is kept for the goroutine that serves the request: in net/http's it would end the process.
+func (b *sharedBody) next() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.panicked, err = p, errPanic
+		}
+	}()
+	b.rest, err = b.s.Next()
+	return err
 }
 
 // Close is called by net/http, which may still be reading: it must not wait here.
 func (b *sharedBody) Close() error { return nil }
 
 func (b *sharedBody) stop() {
-	if i, ok := b.s.(exchange.Interrupter); ok && !b.mu.TryLock() {
-		i.Interrupt()
-		b.mu.Lock()
-	} else if !ok {
+	if !b.mu.TryLock() {
+		if i, ok := b.s.(exchange.Interrupter); ok {
+			i.Interrupt()
+		}
 		b.mu.Lock()
 	}
 	b.closed = true
+	p := b.panicked
+	b.panicked = nil
 	b.mu.Unlock()
+	if p != nil {
+		panic(p)
+	}
 }
 
 type bytesStream struct{ b []byte }

@@ -16,13 +16,11 @@ import (
 // h2Stream is the body of a response over HTTP/2. A read of net/http's cannot be interrupted and resumed, so a goroutine
 // reads ahead by one piece once a deadline is wanted; without deadlines there is none.
 type h2Stream struct {
-	resp    *http.Response
-	cancel  context.CancelCauseFunc
-	upload  *sharedBody
-	trailer *exchange.Trailer
-	idle    time.Duration
-	limit   time.Time
-	user    time.Time
+	call   *Call
+	resp   *http.Response
+	cancel context.CancelCauseFunc
+	upload *sharedBody
+	user   time.Time
 
 	buf    *[]byte
 	pump   *h2Pump
@@ -56,7 +54,7 @@ func (s *h2Stream) Next() ([]byte, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	if s.pump == nil && s.user.IsZero() && s.idle == 0 && s.limit.IsZero() {
+	if s.pump == nil && s.user.IsZero() && s.call.IdleTimeout == 0 && s.call.Deadline.IsZero() {
 		return s.direct()
 	}
 	return s.pumped()
@@ -84,26 +82,35 @@ func (s *h2Stream) pumped() ([]byte, error) {
 		s.pump.free <- h2Piece{b: s.buf}
 		s.buf = nil
 	}
-	limit := s.limit
-	if s.idle > 0 {
-		limit = earlier(time.Now().Add(s.idle), limit)
+	limit := s.call.Deadline
+	if s.call.IdleTimeout > 0 {
+		limit = earlier(time.Now().Add(s.call.IdleTimeout), limit)
 	}
 	final := s.user.IsZero() || !limit.IsZero() && limit.Before(s.user)
 	timer := time.NewTimer(untilOrForever(earlier(s.user, limit)))
 	defer timer.Stop()
 	select {
 	case p := <-s.pump.full:
-		if p.err != nil {
-			return nil, s.end(p.err)
-		}
-		s.buf = p.b
-		return (*p.b)[:p.n], nil
+		return s.take(p)
 	case <-timer.C:
-		if !final {
-			return nil, os.ErrDeadlineExceeded
-		}
-		return nil, s.end(os.ErrDeadlineExceeded)
 	}
+	select {
+	case p := <-s.pump.full: // came while a slow reader let the time pass
+		return s.take(p)
+	default:
+	}
+	if !final {
+		return nil, os.ErrDeadlineExceeded
+	}
+	return nil, s.end(os.ErrDeadlineExceeded)
+}
+
+func (s *h2Stream) take(p h2Piece) ([]byte, error) {
+	if p.err != nil {
+		return nil, s.end(p.err)
+	}
+	s.buf = p.b
+	return (*p.b)[:p.n], nil
 }
 
 func untilOrForever(t time.Time) time.Duration {
@@ -163,12 +170,13 @@ func (s *h2Stream) reason(err error) Reason {
 }
 
 func (s *h2Stream) readTrailer() {
-	if s.trailer == nil || s.resp == nil {
+	trailer := s.call.RespTrailer
+	if trailer == nil || s.resp == nil {
 		return
 	}
 	for name, values := range s.resp.Trailer {
 		for _, v := range values {
-			*s.trailer = append(*s.trailer, exchange.Field{Name: strings.ToLower(name), Value: v})
+			*trailer = append(*trailer, exchange.Field{Name: strings.ToLower(name), Value: v})
 		}
 	}
 }
@@ -188,18 +196,19 @@ func (s *h2Stream) shut() {
 		return
 	}
 	s.closed = true
+	defer s.call.release()
 	if s.resp != nil {
 		s.resp.Body.Close()
 	}
 	s.cancel(exchange.ErrClosed)
-	if s.upload != nil {
-		s.upload.stop()
-	}
 	if s.pump != nil {
 		close(s.pump.free)
 	}
 	if s.buf != nil {
 		pieces.Put(s.buf)
 		s.buf = nil
+	}
+	if s.upload != nil {
+		s.upload.stop()
 	}
 }

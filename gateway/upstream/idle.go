@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,8 +11,6 @@ const (
 	idleTimeout = 60 * time.Second
 	// maxIdle bounds the idle connections of an endpoint.
 	maxIdle = 512
-	// A connection that was idle for longer is looked at before it is used again.
-	checkAfter = 5 * time.Millisecond
 )
 
 // idleConns keeps the idle connections of one endpoint, the latest on top.
@@ -29,7 +28,7 @@ func (p *idleConns) get() *h1Conn {
 		if c == nil {
 			return nil
 		}
-		if c.idle() < checkAfter || c.alive() {
+		if c.look.alive() {
 			return c
 		}
 		c.destroy()
@@ -74,8 +73,8 @@ func (p *idleConns) expire() {
 	for n < len(p.conns) && p.conns[n].idleSince.Before(limit) {
 		n++
 	}
-	old := append([]*h1Conn(nil), p.conns[:n]...)
-	p.conns = append(p.conns[:0], p.conns[n:]...)
+	old := slices.Clone(p.conns[:n])
+	p.conns = slices.Delete(p.conns, 0, n)
 	if len(p.conns) > 0 && !p.closed {
 		p.sweep.Reset(idleTimeout / 4)
 	} else {

@@ -19,6 +19,8 @@ const (
 	duplexBody = 256 << 10
 	// A peer that takes nothing for this long is given up.
 	writeTimeout = 60 * time.Second
+	// What is written with one deadline, in bytes.
+	writeStep = 256 << 10
 )
 
 var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
@@ -39,43 +41,76 @@ func (c *h1Conn) send(call *Call) error {
 		b = appendHead(b, call, int64(len(call.Body.Bytes)))
 		var err error
 		b, err = c.sendBytes(b, call.Body.Bytes)
-		return err
+		return c.unlessAnswered(err)
 	}
 	b = appendHead(b, call, call.Body.Length)
-	if _, err := c.net.Write(b); err != nil {
+	if err := c.write(b); err != nil {
 		return err
 	}
 	u := &upload{c: c, body: call.Body, trailer: call.Trailer}
-	if n := call.Body.Length; n >= 0 && n <= duplexBody {
-		return u.run(b[:0])
-	}
-	u.done = make(chan struct{})
 	c.upload = u
-	go u.background()
-	return nil
+	if n := call.Body.Length; n < 0 || n > duplexBody || !call.Deadline.IsZero() {
+		u.done = make(chan struct{})
+		go u.background()
+		return nil
+	}
+	u.guarded(b[:0])
+	return c.unlessAnswered(u.err)
 }
 
+// sendBytes returns the head's buffer, which may have grown.
 func (c *h1Conn) sendBytes(head, body []byte) ([]byte, error) {
 	if len(body) <= inlineBody {
 		head = append(head, body...)
-		_, err := c.net.Write(head)
+		return head, c.write(head)
+	}
+	if err := c.write(head); err != nil {
 		return head, err
 	}
-	c.net.SetWriteDeadline(time.Now().Add(writeTimeout))
-	bufs := net.Buffers{head, body}
-	_, err := bufs.WriteTo(c.net)
-	c.net.SetWriteDeadline(time.Time{})
-	if err != nil && c.answered() {
-		c.call.Body = exchange.Body{}
-		return head, nil
-	}
-	return head, err
+	return head, c.write(body)
 }
 
-// answered waits a moment for an answer of a peer that stopped to read (413, 401).
-func (c *h1Conn) answered() bool {
+// write writes b in steps, each with a deadline of its own: a slow peer has time, one that takes nothing does not.
+func (c *h1Conn) write(b []byte) error {
+	for len(b) > writeStep {
+		c.extendWrite()
+		if _, err := c.net.Write(b[:writeStep]); err != nil {
+			return err
+		}
+		b = b[writeStep:]
+	}
+	c.extendWrite()
+	_, err := c.net.Write(b)
+	return err
+}
+
+// extendWrite sets the deadline of a write, unless the one in force is far enough.
+func (c *h1Conn) extendWrite() {
+	now := time.Now()
+	if limit := c.call.Deadline; !limit.IsZero() && limit.Before(now.Add(writeTimeout)) {
+		c.net.SetWriteDeadline(limit)
+		c.writeBy = time.Time{}
+		return
+	}
+	if c.writeBy.Sub(now) < writeTimeout*3/4 {
+		c.writeBy = now.Add(writeTimeout)
+		c.net.SetWriteDeadline(c.writeBy)
+	}
+}
+
+// unlessAnswered forgives a failure to write to a peer that has answered (413, 401) and stopped to read. The connection
+// cannot be used again.
+func (c *h1Conn) unlessAnswered(err error) error {
+	var client *clientError
+	if err == nil || errors.As(err, &client) {
+		return err
+	}
+	c.cut = true
 	c.net.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-	return c.r.Wait() == nil
+	if c.r.Wait() != nil {
+		return err
+	}
+	return nil
 }
 
 // upload sends a streamed request body.
@@ -85,22 +120,15 @@ type upload struct {
 	trailer exchange.Trailer
 	done    chan struct{} // nil: sent in the foreground
 	err     error
-	// panicked is what the client's stream died of in the background.
+	// panicked is what the client's stream died of.
 	panicked any
 }
 
 // background runs beside the wait for the response. A body that breaks ends the wait.
 func (u *upload) background() {
-	defer u.ended()
 	buf := writeBuffers.Get().(*[]byte)
-	u.err = u.run((*buf)[:0])
+	u.guarded((*buf)[:0])
 	putWriteBuffer(buf, *buf)
-}
-
-func (u *upload) ended() {
-	if p := recover(); p != nil {
-		u.panicked, u.err = p, &clientError{errPanic}
-	}
 	var client *clientError
 	broken := errors.As(u.err, &client)
 	close(u.done)
@@ -109,13 +137,22 @@ func (u *upload) ended() {
 	}
 }
 
+// guarded keeps a panic of the client's stream for the goroutine that serves the request; see stopUpload.
+func (u *upload) guarded(buf []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			u.panicked, u.err = p, &clientError{errPanic}
+		}
+	}()
+	u.err = u.run(buf)
+}
+
 var errPanic = errors.New("panic in a request body")
 
 // run sends the body piece by piece.
 func (u *upload) run(buf []byte) error {
 	chunked := u.body.Length < 0
 	sent := int64(0)
-	last := time.Time{}
 	for {
 		p, err := u.body.Stream.Next()
 		if err == io.EOF {
@@ -124,19 +161,16 @@ func (u *upload) run(buf []byte) error {
 		if err != nil {
 			return &clientError{err}
 		}
-		if now := time.Now(); now.Sub(last) > time.Second {
-			u.c.net.SetWriteDeadline(now.Add(writeTimeout))
-			last = now
-		}
 		sent += int64(len(p))
+		if !chunked && sent > u.body.Length {
+			return &clientError{errTooLong}
+		}
 		if err := u.write(buf, p, chunked); err != nil {
 			return err
 		}
 	}
-	u.c.net.SetWriteDeadline(time.Time{})
 	if chunked {
-		_, err := u.c.net.Write(h1.AppendLastChunk(buf[:0], u.trailer))
-		return err
+		return u.c.write(h1.AppendLastChunk(buf[:0], u.trailer))
 	}
 	if sent != u.body.Length {
 		return &clientError{io.ErrUnexpectedEOF}
@@ -144,15 +178,16 @@ func (u *upload) run(buf []byte) error {
 	return nil
 }
 
+var errTooLong = errors.New("longer than its Content-Length")
+
 func (u *upload) write(buf, p []byte, chunked bool) error {
 	if !chunked {
-		_, err := u.c.net.Write(p)
-		return err
+		return u.c.write(p)
 	}
 	if len(p) <= inlineBody {
-		_, err := u.c.net.Write(h1.AppendChunk(buf[:0], p))
-		return err
+		return u.c.write(h1.AppendChunk(buf[:0], p))
 	}
+	u.c.extendWrite()
 	bufs := net.Buffers{h1.AppendChunkSize(buf[:0], len(p)), p, crlf}
 	_, err := bufs.WriteTo(u.c.net)
 	return err
@@ -162,7 +197,7 @@ var crlf = []byte("\r\n")
 
 // uploaded says whether the request body has been sent. An answer may come at the same moment as its end.
 func (c *h1Conn) uploaded() bool {
-	if c.upload == nil {
+	if c.upload == nil || c.upload.done == nil {
 		return true
 	}
 	timer := time.NewTimer(time.Millisecond)
@@ -177,13 +212,14 @@ func (c *h1Conn) uploaded() bool {
 
 // uploadError is what the client's body broke of, if it did.
 func (c *h1Conn) uploadError() error {
-	if c.upload == nil {
+	u := c.upload
+	if u == nil {
 		return nil
 	}
 	select {
-	case <-c.upload.done:
+	case <-u.done:
 		var client *clientError
-		if errors.As(c.upload.err, &client) {
+		if errors.As(u.err, &client) {
 			return client
 		}
 	default:
@@ -199,17 +235,26 @@ func (c *h1Conn) stopUpload() bool {
 		return true
 	}
 	c.upload = nil
-	select {
-	case <-u.done:
-	default:
-		c.net.SetWriteDeadline(past)
-		if i, ok := u.body.Stream.(exchange.Interrupter); ok {
-			i.Interrupt()
-		}
-		<-u.done
+	if u.done != nil {
+		u.stop()
 	}
 	if u.panicked != nil {
+		c.release()
+		c.destroy()
 		panic(u.panicked)
 	}
 	return u.err == nil
+}
+
+func (u *upload) stop() {
+	select {
+	case <-u.done:
+		return
+	default:
+	}
+	u.c.net.SetWriteDeadline(past)
+	if i, ok := u.body.Stream.(exchange.Interrupter); ok {
+		i.Interrupt()
+	}
+	<-u.done
 }

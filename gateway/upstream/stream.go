@@ -37,7 +37,7 @@ func (s *respStream) Next() ([]byte, error) {
 		return p, nil
 	case err == io.EOF:
 		s.err = io.EOF
-	case isTimeout(err) && !final && !c.clientGone():
+	case isTimeout(err) && !final && !c.clientGone() && c.uploadError() == nil:
 		return nil, os.ErrDeadlineExceeded
 	default:
 		s.err = s.broken(c, err)
@@ -55,7 +55,7 @@ func (s *respStream) prepare(c *h1Conn) (final bool) {
 		limit = earlier(time.Now().Add(c.call.IdleTimeout), limit)
 	}
 	c.net.SetReadDeadline(earlier(s.user, limit))
-	if c.clientGone() { // the past that the watch has set must not be lost
+	if c.clientGone() || c.uploadError() != nil { // the past that was set on their account must not be lost
 		c.net.SetReadDeadline(past)
 	}
 	return s.user.IsZero() || !limit.IsZero() && limit.Before(s.user)
@@ -64,7 +64,7 @@ func (s *respStream) prepare(c *h1Conn) (final bool) {
 func (s *respStream) broken(c *h1Conn, err error) error {
 	reason := ReasonReset
 	switch {
-	case c.clientGone():
+	case c.clientGone() || c.uploadError() != nil:
 		reason = ReasonClient
 	case isTimeout(err):
 		reason = ReasonTimeout

@@ -18,9 +18,11 @@ var _ exchange.Tunnel = (*tunnel)(nil)
 // Join implements exchange.Tunnel. A side that ends its half is passed on as such; an error ends both.
 func (t *tunnel) Join(client exchange.Duplex) {
 	c := t.c
-	if c.disarm != nil {
-		c.disarm()
-	}
+	call := c.call
+	c.call = nil
+	c.release()
+	defer call.release()
+	defer c.destroy()
 	c.net.SetDeadline(time.Time{})
 	done := make(chan struct{})
 	up := &halfCloser{Conn: c.net}
@@ -30,7 +32,6 @@ func (t *tunnel) Join(client exchange.Duplex) {
 	}()
 	copyHalf(client, readAhead{t, up})
 	<-done
-	c.destroy()
 }
 
 // readAhead reads first what came with the head of the 101.
