@@ -189,7 +189,7 @@ func naiveRule(r *xdsv1.Route, rule *xdsv1.HTTPRule, l *xdsv1.Listener, host str
 		}
 		names := p.Hostnames
 		if len(names) == 0 {
-			names = []string{l.Hostname}
+			names = []string{""}
 		}
 		for _, name := range names {
 			for _, m := range matches {

@@ -89,3 +89,18 @@ func TestRoutesOfLessSpecificHostnamesComeAfter(t *testing.T) {
 	f("a", "GET a.example.com/any")
 	f("a", "GET example.org/x")
 }
+
+// Which of two routes goes first is decided by their own hostnames, on a listener that is narrower too (Gateway API,
+// HTTPRouteSpec.hostnames).
+func TestRoutesKeepTheRankOfTheirHostnames(t *testing.T) {
+	p := compile(t, httpListener("l", "a.example.com"), backend("all"), backend("com"), backend("wild"), backend("exact"),
+		httpRoute("all", "l", "", rule(`matches{path{kind:EXACT value:"/long/path"}}`, "all")),
+		httpRoute("com", "l", "*.com", rule(`matches{path{kind:EXACT value:"/long/path"}}`, "com")),
+		httpRoute("wild", "l", "*.example.com", rule(`matches{path{kind:PREFIX value:"/long"} headers{name:"x" value:"y"}}`, "wild")),
+		httpRoute("exact", "l", "a.example.com", rule(`matches{path{kind:PREFIX value:"/long"} headers{name:"v" value:"w"}}`, "exact")),
+	).Ports()[0]
+	expect(t, p, "exact", "GET a.example.com/long/path", "x: y", "v: w")
+	expect(t, p, "wild", "GET a.example.com/long/path", "x: y")
+	expect(t, p, "com", "GET a.example.com/long/path")
+	expect(t, p, "404", "GET a.example.com/other")
+}

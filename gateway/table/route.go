@@ -148,7 +148,7 @@ func (b *routeBuilder) resolve(key string, grpc bool) (any, error) {
 
 func (b *routeBuilder) parent(l *xdsv1.Listener, hostnames []string, specs []ruleSpec, kind string) error {
 	if len(hostnames) == 0 {
-		hostnames = []string{l.GetHostname()}
+		hostnames = []string{""}
 	}
 	p := parent{listener: l, hostnames: hostnames}
 	for i := range specs {

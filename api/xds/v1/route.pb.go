@@ -271,7 +271,8 @@ func (*Route_L4) isRoute_Rules() {}
 type Parent struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Listener string                 `protobuf:"bytes,1,opt,name=listener,proto3" json:"listener,omitempty"`
-	// The route's hostnames already intersected with the listener's, lower case. Empty: every host of the listener.
+	// Those of the route's hostnames that have hosts in common with the listener's, lower case, as the route has them: its
+	// precedence is theirs. Empty: every host of the listener, after routes with hostnames.
 	Hostnames     []string `protobuf:"bytes,2,rep,name=hostnames,proto3" json:"hostnames,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
