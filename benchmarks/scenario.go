@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nantian-gw/nantian/benchmarks/load"
+)
+
+// scenario is one kind of traffic.
+type scenario struct {
+	// Name is as in Go's benchmarks: "chat/prompt=1KiB/conns=32".
+	Name string
+	// Goal is the ratio of the gateway's CPU time per request to the bare proxy's that is aimed at; 0: none.
+	Goal float64
+	// GoalMemory is in bytes per stream.
+	GoalMemory float64
+
+	path        string
+	body        []byte
+	conns       int
+	events      int           // of a stream; 0: the answer is whole
+	pace        time.Duration // between two events
+	memory      bool          // memory is measured, in fresh processes
+	contentType string
+}
+
+func scenarios(o *options) []scenario {
+	const kib = 1 << 10
+	// One event more than fits into the time, so that no stream ends before its memory has been looked at.
+	held := int(o.hold/time.Second) + 2
+	return []scenario{
+		plain(1*kib, 1, 1.15),
+		plain(1*kib, 32, 1.15),
+		chat("chat", "", 1*kib, 1, 1.3),
+		chat("chat", "", 1*kib, 32, 1.3),
+		chat("chat", "", 32*kib, 1, 1.6),
+		chat("chat", "", 32*kib, 32, 1.6),
+		stream("stream/burst", "", 50, 0, 50, 1.3),
+		stream("stream/paced=10ms", "", 50, 10*time.Millisecond, 50, 1.15),
+		idle(stream("idle", "", held, time.Second, o.streams, 0)),
+		chat("translated", "anthropic/", 4*kib, 32, 0),
+		stream("translated-stream/burst", "anthropic/", 50, 0, 50, 0),
+	}
+}
+
+func plain(size, conns int, goal float64) scenario {
+	return scenario{
+		Name: fmt.Sprintf("plain/body=%dKiB/conns=%d", size>>10, conns), Goal: goal, conns: conns,
+		path: "/echo", contentType: "application/octet-stream", body: []byte(strings.Repeat("0123456789abcdef", size/16)),
+	}
+}
+
+func chat(name, vendor string, prompt, conns int, goal float64) scenario {
+	return scenario{
+		Name: fmt.Sprintf("%s/prompt=%dKiB/conns=%d", name, prompt>>10, conns), Goal: goal, conns: conns,
+		path: chatPath, contentType: "application/json", body: chatBody(vendor+"whole", prompt, false),
+	}
+}
+
+func stream(name, vendor string, events int, pace time.Duration, conns int, goal float64) scenario {
+	model := fmt.Sprintf("%sstream-%d-%s", vendor, events, pace)
+	return scenario{
+		Name: fmt.Sprintf("%s/conns=%d", name, conns), Goal: goal, conns: conns, events: events, pace: pace,
+		path: chatPath, contentType: "application/json", body: chatBody(model, 1<<10, true),
+	}
+}
+
+func idle(s scenario) scenario {
+	s.memory, s.GoalMemory = true, 24<<10
+	return s
+}
+
+const chatPath = "/v1/chat/completions"
+
+// chatBody is a request with a prompt of a size in bytes.
+func chatBody(model string, prompt int, stream bool) []byte {
+	const sentence = "The quick brown fox said \\\"no\\\" to the lazy dog, and went on.\\n"
+	text := strings.Repeat(sentence, prompt/len(sentence)+1)[:prompt/len(sentence)*len(sentence)]
+	flag := ""
+	if stream {
+		flag = `"stream":true,`
+	}
+	return fmt.Appendf(nil, `{"model":"%s",%s"max_tokens":256,"messages":[`+
+		`{"role":"system","content":"You are helpful and brief."},{"role":"user","content":"%s"}]}`, model, flag, text)
+}
+
+// job is the scenario at one address.
+func (s *scenario) job(addr string, o *options) load.Job {
+	j := load.Job{
+		Addr: addr, Request: load.NewRequest(s.path, s.contentType, s.body), Conns: s.conns, Events: s.events,
+		Warm: o.warm, Duration: o.duration, Stagger: s.pace,
+	}
+	if s.memory {
+		j.Warm, j.Duration = 0, s.pace+time.Millisecond // one stream on each connection
+	}
+	return j
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/nantian-gw/nantian/benchmarks/process"
+)
+
+// The subjects, in the order of the table.
+const (
+	direct  = "direct"
+	bare    = "bare"
+	gateway = "nantian"
+)
+
+var subjects = [...]string{direct, bare, gateway}
+
+// subject is something that answers at an address.
+type subject struct {
+	name, addr string
+	// admin is the gateway's admin listener.
+	admin string
+	proc  *process.Process // nil for direct
+}
+
+// bench is the machinery: the upstream, and what stands in front of it.
+type bench struct {
+	o        *options
+	dir      string // for the gateway's configuration, and the program if it is built here
+	program  string // the gateway
+	self     string
+	upstream subject
+	// running are the proxies that are measured again and again.
+	running map[string]*subject
+}
+
+// newBench starts everything.
+func newBench(ctx context.Context, o *options) (b *bench, err error) {
+	b = &bench{o: o, program: o.gateway, running: map[string]*subject{}}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if b.self, err = os.Executable(); err != nil {
+		return b, err
+	}
+	if b.dir, err = os.MkdirTemp("", "nantian-bench-"); err != nil {
+		return b, err
+	}
+	if b.program == "" {
+		if err := b.build(ctx); err != nil {
+			return b, err
+		}
+	}
+	if b.upstream, err = b.startUpstream(ctx); err != nil {
+		return b, err
+	}
+	b.running[direct] = &b.upstream
+	for _, name := range []string{bare, gateway} {
+		if b.running[name], err = b.start(ctx, name); err != nil {
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+func (b *bench) close() {
+	for _, s := range b.running {
+		s.proc.Stop()
+	}
+	os.RemoveAll(b.dir)
+}
+
+// build builds the gateway of this very tree.
+func (b *bench) build(ctx context.Context) error {
+	b.program = filepath.Join(b.dir, "nantian")
+	out, err := exec.CommandContext(ctx, "go", "-C", "..", "build", "-o", b.program, "./cmd/nantian").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build the gateway: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func (b *bench) startUpstream(ctx context.Context) (s subject, err error) {
+	if s.addr, err = freeAddr(); err != nil {
+		return s, err
+	}
+	s.name = direct
+	s.proc, err = process.Start(ctx, s.addr, b.self, "upstream", s.addr)
+	return s, err
+}
+
+// start starts a proxy.
+func (b *bench) start(ctx context.Context, name string) (s *subject, err error) {
+	s = &subject{name: name}
+	if s.addr, err = freeAddr(); err != nil {
+		return nil, err
+	}
+	if name == bare {
+		s.proc, err = process.Start(ctx, s.addr, b.self, "proxy", s.addr, b.upstream.addr)
+		return s, err
+	}
+	if s.admin, err = freeAddr(); err != nil {
+		return nil, err
+	}
+	file, err := b.writeConfig(s.addr)
+	if err != nil {
+		return nil, err
+	}
+	// The access log is on, as it is for users; standard output is not read.
+	s.proc, err = process.Start(ctx, s.addr, b.program, "run", "-f", file, "--admin", s.admin)
+	return s, err
+}
+
+//go:embed gateway.yaml
+var gatewayYAML string
+
+func (b *bench) writeConfig(addr string) (string, error) {
+	port := func(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
+	name := filepath.Join(b.dir, "gateway-"+port(addr)+".yaml")
+	yaml := strings.NewReplacer("PORT", port(addr), "UPSTREAM", port(b.upstream.addr)).Replace(gatewayYAML)
+	return name, os.WriteFile(name, []byte(yaml), 0o600)
+}
+
+func freeAddr() (string, error) {
+	port, err := process.FreePort()
+	return "127.0.0.1:" + strconv.Itoa(port), err
+}
