@@ -148,6 +148,9 @@ func Release(x *Exchange) {
 	pool.Put(x)
 }
 
+// Abandon ends Context, and leaves x to those who may still use it: after a panic nobody knows.
+func Abandon(x *Exchange) { x.endContext() }
+
 // Bodies larger than this are not kept in the pool.
 const maxPooledScratch = 64 << 10
 

@@ -239,9 +239,12 @@ var classes = func() (t [256]uint8) {
 	return t
 }()
 
-func isToken(b []byte) bool {
-	for _, c := range b {
-		if classes[c] != tokenByte {
+// ValidMethod says whether a method is a token.
+func ValidMethod(s string) bool { return s != "" && isToken(s) }
+
+func isToken[T string | []byte](b T) bool {
+	for i := range len(b) {
+		if classes[b[i]] != tokenByte {
 			return false
 		}
 	}

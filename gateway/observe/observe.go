@@ -25,7 +25,7 @@ func (o *Observer) SetAccessLog(on bool) { o.quiet.Store(!on) }
 func (o *Observer) Finished(x *exchange.Exchange, sent int64) {
 	took := time.Since(x.Start)
 	status := x.Resp.StatusCode()
-	if x.Model.Aborted || x.Gone() && x.Proto == 1 {
+	if x.Model.Aborted || x.Left {
 		status = 499
 	}
 	o.record(x, status, sent, took)

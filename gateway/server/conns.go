@@ -2,7 +2,11 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -11,11 +15,12 @@ import (
 // flight survive a flood. At the bound idle connections make room first; then new ones wait in the kernel's queue.
 type conns struct {
 	limit int
+	// waiting is the number of ports that wait for room.
+	waiting atomic.Int32
 
 	mu    sync.Mutex
 	room  *sync.Cond
-	count int
-	h1    map[*h1Conn]struct{}
+	all   map[*clientConn]struct{}
 	ended bool
 }
 
@@ -23,7 +28,7 @@ type conns struct {
 const reservedDescriptors = 48
 
 func newConns() *conns {
-	c := &conns{limit: connLimit(), h1: map[*h1Conn]struct{}{}}
+	c := &conns{limit: connLimit(), all: map[*clientConn]struct{}{}}
 	c.room = sync.NewCond(&c.mu)
 	return c
 }
@@ -37,57 +42,72 @@ func connLimit() int {
 	return max(8, (int(l.Cur)-reservedDescriptors)/2)
 }
 
-// acquire takes a place, waiting for one if there is none; waited says whether it had to. It fails after end.
-func (c *conns) acquire() (waited, ok bool) {
+// wait waits until there is room for a connection; waited says whether it had to. It fails after end.
+func (c *conns) wait() (waited, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.count >= c.limit && !c.ended {
-		waited = true
+	for len(c.all) >= c.limit && !c.ended {
+		if !waited {
+			waited = true
+			c.waiting.Add(1)
+			defer c.waiting.Add(-1)
+		}
 		c.closeIdleLocked(1)
 		c.room.Wait()
 	}
-	c.count++
 	return waited, !c.ended
 }
 
-// closeIdleLocked closes up to n connections that serve nothing; 0: all.
+// crowded says that connections which serve nothing are to be closed.
+func (c *conns) crowded() bool { return c.waiting.Load() > 0 }
+
+// closeIdle makes up to n connections that serve nothing end.
+func (c *conns) closeIdle(n int) {
+	c.mu.Lock()
+	c.closeIdleLocked(n)
+	c.mu.Unlock()
+}
+
 func (c *conns) closeIdleLocked(n int) {
-	for h := range c.h1 {
-		if h.busy.Load() {
-			continue
-		}
-		h.c.SetReadDeadline(past)
-		if n--; n == 0 {
+	for cc := range c.all {
+		if n == 0 {
 			return
+		}
+		if cc.hurry() {
+			n--
 		}
 	}
 }
 
-// release gives a place back.
-func (c *conns) release() {
+// closePort makes the connections of a port that is gone end when they serve nothing.
+func (c *conns) closePort(p *port) {
 	c.mu.Lock()
-	c.count--
-	c.mu.Unlock()
-	c.room.Signal()
+	defer c.mu.Unlock()
+	for cc := range c.all {
+		if cc.p == p {
+			cc.hurry()
+		}
+	}
 }
 
-func (c *conns) add(h *h1Conn) {
+func (c *conns) add(cc *clientConn) {
 	c.mu.Lock()
-	c.h1[h] = struct{}{}
+	c.all[cc] = struct{}{}
 	c.mu.Unlock()
 }
 
-func (c *conns) remove(h *h1Conn) {
+func (c *conns) remove(cc *clientConn) {
 	c.mu.Lock()
-	delete(c.h1, h)
+	delete(c.all, cc)
 	c.mu.Unlock()
+	c.room.Broadcast()
 }
 
 // open is the number of connections.
 func (c *conns) open() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.count
+	return len(c.all)
 }
 
 // drain waits until all connections have ended. When ctx ends first, those that are left are cut.
@@ -96,26 +116,126 @@ func (c *conns) drain(ctx context.Context) error {
 	c.ended = true
 	c.mu.Unlock()
 	c.room.Broadcast()
+	if c.empty(ctx) {
+		return nil
+	}
+	c.cut()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutTimeout)
+	defer cancel()
+	c.empty(last)
+	return ctx.Err()
+}
+
+// cutTimeout is how long requests have to notice that their clients were cut off.
+const cutTimeout = time.Second
+
+// empty closes connections as they become idle and says whether ctx lasted until all were gone. HTTP/2 ends its own.
+func (c *conns) empty(ctx context.Context) bool {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for c.open() > 0 {
 		c.mu.Lock()
-		c.closeIdleLocked(0)
+		for cc := range c.all {
+			if !cc.h2.Load() {
+				cc.hurry()
+			}
+		}
 		c.mu.Unlock()
 		select {
 		case <-ctx.Done():
-			c.cut()
-			return ctx.Err()
+			return false
 		case <-tick.C:
 		}
 	}
-	return nil
+	return true
 }
 
+// cut ends all connections as their clients could: whoever watches them notices.
 func (c *conns) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for h := range c.h1 {
-		h.c.Close()
+	for cc := range c.all {
+		if t, ok := cc.Conn.(*net.TCPConn); ok {
+			t.CloseRead()
+			t.CloseWrite()
+		}
+		cc.Conn.SetDeadline(past)
 	}
+}
+
+// clientConn is a client's connection below TLS, and its place among all connections. What was read ahead to tell
+// protocols apart is read again.
+type clientConn struct {
+	net.Conn
+	p             *port
+	client, local netip.AddrPort
+	ahead         []byte
+	once          sync.Once
+	h2            atomic.Bool // served by net/http
+
+	mu sync.Mutex
+	// busy is set while something is served: a connection that is not may be closed at any time. hurried says that it
+	// has been asked to end.
+	busy, hurried bool
+}
+
+func (c *clientConn) Read(b []byte) (int, error) {
+	if len(c.ahead) > 0 {
+		n := copy(b, c.ahead)
+		c.ahead = c.ahead[n:]
+		return n, nil
+	}
+	return c.Conn.Read(b)
+}
+
+// begin says that a request has come. It may have come together with a hurry: then it is the last.
+func (c *clientConn) begin() (last bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = true
+	return c.hurried
+}
+
+// rest says that nothing is served.
+func (c *clientConn) rest() {
+	c.mu.Lock()
+	c.busy = false
+	c.mu.Unlock()
+}
+
+// idleEnded says whether the connection was hurried before it began to wait, so that its deadline is not the last word.
+func (c *clientConn) idleEnded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hurried
+}
+
+// hurry ends the connection if it serves nothing, by ending its wait for a request.
+func (c *clientConn) hurry() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy || c.hurried {
+		return false
+	}
+	c.hurried = true
+	c.Conn.SetReadDeadline(past)
+	return true
+}
+
+// Close closes the connection and gives its place back.
+func (c *clientConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() {
+		c.p.server.conns.remove(c)
+		c.p.server.observer.Connections(-1)
+	})
+	return err
+}
+
+// clientOf finds the connection below TLS.
+func clientOf(conn net.Conn) *clientConn {
+	if tc, ok := conn.(*tls.Conn); ok {
+		conn = tc.NetConn()
+	}
+	return conn.(*clientConn)
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +21,7 @@ import (
 
 // h1Conn is a client's connection that speaks HTTP/1.1. One goroutine serves its requests, one after the other.
 //
-// The loop is our own on fasthttp's codec, see docs/adr/0002: fasthttp.Server ties the size of a head to the memory of
+// The loop is our own on fasthttp's codec, see docs/adr/0011: fasthttp.Server ties the size of a head to the memory of
 // every stream, answers what is too large by a reset, and does not see a client leave.
 type h1Conn struct {
 	p             *port
@@ -31,44 +33,53 @@ type h1Conn struct {
 	watch         exchange.Watch
 	interim       func(*fasthttp.ResponseHeader)
 
+	// writing guards answering.
+	writing   sync.Mutex
+	answering bool // the response has begun: a 100 must not follow it
+
 	body     h1.Body
 	upload   clientBody
 	deadline time.Time // of reading, as last set
 	written  time.Time // when the write deadline was last set
 	sent     int64     // bytes written of this response
+	last     bool      // the connection ends after this request
 
-	// busy is set while a request is served: a connection that is not may be closed at any time.
-	busy atomic.Bool
+	// lost says that something may still read the connection after a panic: its memory is not used again.
+	lost bool
 }
 
 func (c *h1Conn) serve() {
 	defer c.close()
-	for c.await() {
-		if !c.serveOne() {
-			return
-		}
-		c.busy.Store(false)
+	for c.await() && c.serveOne() {
+		c.owner.rest()
 	}
 }
 
 func (c *h1Conn) close() {
 	c.c.Close()
 	c.owner.Close()
-	c.r.Release()
-	c.p.server.conns.remove(c)
+	if !c.lost {
+		c.r.Release()
+	}
 }
 
 // await waits for the first byte of a request.
 func (c *h1Conn) await() bool {
 	if c.r.Buffered() == 0 {
+		if c.p.server.conns.crowded() {
+			return false
+		}
 		c.r.Shrink()
 		c.readBy(time.Now().Add(c.p.server.limits().IdleTimeout), time.Second)
-		if c.r.Wait() != nil {
+		if c.owner.idleEnded() || c.r.Wait() != nil {
 			return false
 		}
 	}
-	c.busy.Store(true)
-	return !c.p.server.draining() || c.r.Buffered() > 0
+	if c.owner.begin() {
+		c.deadline = time.Time{} // it was set behind our back
+		c.last = true
+	}
+	return true
 }
 
 // readBy sets the read deadline, unless the one in force is within slack of it.
@@ -84,12 +95,14 @@ func (c *h1Conn) serveOne() (keep bool) {
 	s := c.p.server
 	x := exchange.Acquire(context.Background(), c.watch)
 	c.sent = 0
-	defer exchange.Release(x)
+	c.setAnswering(false)
 	defer func() {
 		if p := recover(); p != nil {
-			s.panicked(x, p)
-			keep = false
+			keep, c.lost = false, true
+			c.apologize(x, p)
+			return
 		}
+		exchange.Release(x)
 	}()
 	if err := c.readHead(x); err != nil {
 		c.refuse(x, err)
@@ -99,6 +112,17 @@ func (c *h1Conn) serveOne() (keep bool) {
 	keep = c.respond(x)
 	s.finish(x, c.sent)
 	return keep
+}
+
+// apologize answers for a panic, if nothing has been written yet, and abandons the exchange.
+func (c *h1Conn) apologize(x *exchange.Exchange, cause any) {
+	if c.sent == 0 {
+		const text = "internal error\n"
+		c.extendWrite()
+		fmt.Fprintf(c.c, "HTTP/1.1 500 Internal Server Error\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n"+
+			"Content-Length: %d\r\nConnection: close\r\n\r\n%s", now.get(), len(text), text)
+	}
+	c.p.server.panicked(x, cause, c.sent)
 }
 
 // readHead reads the head of a request and fills in x.
@@ -125,7 +149,25 @@ func (c *h1Conn) readHead(x *exchange.Exchange) error {
 	if err := c.readTarget(x); err != nil {
 		return err
 	}
-	return c.openBody(x)
+	expects, err := expectation(x)
+	if err != nil {
+		return err
+	}
+	c.openBody(x, expects)
+	return nil
+}
+
+// expectation takes the Expect field, of which 100-continue is the only one that there is (RFC 9110, section 10.1.1).
+func expectation(x *exchange.Exchange) (expects100 bool, err error) {
+	e := x.Req.Peek("Expect")
+	if len(e) == 0 {
+		return false, nil
+	}
+	if !equalFold(e, "100-continue") {
+		return false, &h1.HeadError{Status: 417, Text: "unknown expectation"}
+	}
+	h1.Remove(&x.Req, "Expect")
+	return true, nil
 }
 
 func (c *h1Conn) readTarget(x *exchange.Exchange) error {
@@ -147,6 +189,9 @@ func setTarget(x *exchange.Exchange, path, query []byte, hasQuery bool) (err err
 	if x.Path, err = appendPath(x.Path[:0], path); err != nil {
 		return &h1.HeadError{Status: 400, Text: err.Error()}
 	}
+	if !validQuery(query) {
+		return &h1.HeadError{Status: 400, Text: errQuery.Error()}
+	}
 	x.Query, x.HasQuery = append(x.Query[:0], query...), hasQuery
 	if !validHost(x.Req.Host()) {
 		return &h1.HeadError{Status: 400, Text: "malformed Host"}
@@ -155,21 +200,15 @@ func setTarget(x *exchange.Exchange, path, query []byte, hasQuery bool) (err err
 }
 
 // openBody makes the request body a stream; nothing is read before somebody asks.
-func (c *h1Conn) openBody(x *exchange.Exchange) error {
+func (c *h1Conn) openBody(x *exchange.Exchange, expects bool) {
 	c.upload = clientBody{}
 	n := int64(x.Req.ContentLength())
 	if n == 0 || n == h1.UntilClose {
-		return nil
+		return
 	}
-	expect := x.Req.Peek("Expect")
-	if len(expect) > 0 && !equalFold(expect, "100-continue") {
-		return &h1.HeadError{Status: 417, Text: "unknown expectation"}
-	}
-	c.upload = clientBody{c: c, timeout: c.p.server.limits().BodyTimeout, expect: len(expect) > 0 && x.Minor == 1}
-	x.Req.Del("Expect")
+	c.upload = clientBody{c: c, timeout: c.p.server.limits().BodyTimeout, expect: expects && x.Minor == 1}
 	c.body.Reset(&c.r, n, &x.ReqTrailer, func(error) {})
 	x.ReqBody = exchange.StreamBody(&c.upload, n)
-	return nil
 }
 
 // refuse answers a head that cannot be served, where an answer makes sense, and leaves the connection to be closed.
@@ -198,9 +237,16 @@ func (c *h1Conn) linger() {
 	if w, ok := c.c.(interface{ CloseWrite() error }); !ok || w.CloseWrite() != nil {
 		return
 	}
-	c.c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-	io.CopyN(io.Discard, &c.r, 256<<10)
+	c.c.SetReadDeadline(time.Now().Add(lingerTime))
+	c.r.Unpark()
+	io.CopyN(io.Discard, &c.r, lingerBytes)
 }
+
+// A client that goes on sending what nobody reads has this long, and so many bytes, to notice its answer.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 32 << 20
+)
 
 // clientBody is the request body: it sends the 100 that a client waits for, and gives up on clients that stall.
 type clientBody struct {
@@ -219,7 +265,7 @@ var (
 func (b *clientBody) Next() ([]byte, error) {
 	if b.expect {
 		b.expect = false
-		if _, err := b.c.c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil {
+		if err := b.c.writeContinue(); err != nil {
 			return nil, err
 		}
 	}

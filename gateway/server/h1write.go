@@ -16,8 +16,8 @@ import (
 const (
 	// Pieces up to this size are copied behind what is to be written before them, and sent in one write.
 	copyLimit = 16 << 10
-	// A client that takes nothing for this long is given up.
-	writeTimeout = 60 * time.Second
+	// What is written with one deadline, in bytes: a slow client has time, one that takes nothing does not.
+	writeStep = 256 << 10
 )
 
 var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
@@ -26,6 +26,8 @@ var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); retu
 type output struct {
 	c *h1Conn
 	b *[]byte
+	// failed says that the client did not take what was written.
+	failed bool
 }
 
 func (o *output) buf() []byte {
@@ -51,10 +53,20 @@ func (o *output) flush(p []byte) error {
 	if len(b) == 0 && len(p) == 0 {
 		return nil
 	}
-	o.c.extendWrite()
-	n, err := writeBoth(o.c.c, b, p)
-	o.c.sent += n
+	err := o.write(b, p[:min(len(p), writeStep)])
+	for p = p[min(len(p), writeStep):]; err == nil && len(p) > 0; p = p[min(len(p), writeStep):] {
+		err = o.write(nil, p[:min(len(p), writeStep)])
+	}
 	o.set(b[:0])
+	return err
+}
+
+// write writes a and then b.
+func (o *output) write(a, b []byte) error {
+	o.c.extendWrite()
+	n, err := writeBoth(o.c.c, a, b)
+	o.c.sent += n
+	o.failed = o.failed || err != nil
 	return err
 }
 
@@ -71,9 +83,11 @@ func writeBoth(c net.Conn, a, b []byte) (int64, error) {
 	return bufs.WriteTo(c)
 }
 
+// extendWrite sets the deadline of a write, unless the one in force is far enough.
 func (c *h1Conn) extendWrite() {
-	if now := time.Now(); now.Sub(c.written) > writeTimeout/8 {
-		c.c.SetWriteDeadline(now.Add(writeTimeout))
+	limit := c.p.server.limits().WriteTimeout
+	if now := time.Now(); now.Sub(c.written) > limit/8 {
+		c.c.SetWriteDeadline(now.Add(limit))
 		c.written = now
 	}
 }
@@ -83,36 +97,77 @@ func (c *h1Conn) respond(x *exchange.Exchange) (keep bool) {
 	out := output{c: c}
 	defer out.release()
 	defer c.r.Unpark()
+	c.setAnswering(true)
 	if x.Upgrade != nil {
 		c.switchProtocols(x, &out)
 		return false
 	}
-	keep = !x.Req.ConnectionClose() && !c.p.server.draining() && c.drain(x)
-	bodyless := noBody(x)
-	chunked := x.RespBody.Stream != nil && x.RespBody.Length < 0 && !bodyless
-	if chunked && x.Minor == 0 {
-		chunked, keep = false, false
-	}
-	out.set(appendResponseHead(out.buf(), x, chunked, keep))
-	if bodyless {
-		x.RespBody.Close()
-		return out.flush(nil) == nil && keep
-	}
-	if x.RespBody.Stream == nil {
-		return c.writeBytes(&out, x.RespBody.Bytes) == nil && keep
-	}
-	if err := c.writeStream(x, &out, chunked); err != nil {
+	gone := x.Gone()
+	keep, err := c.write(x, &out)
+	x.Left = gone || out.failed || err != nil && x.Gone()
+	if err != nil {
 		x.RespBody.Close()
 		return false
 	}
 	if !keep {
-		c.finishWrite(x)
+		c.finishWrite()
 	}
 	return keep
 }
 
+func (c *h1Conn) setAnswering(v bool) {
+	c.writing.Lock()
+	c.answering = v
+	c.writing.Unlock()
+}
+
+// writeContinue writes the 100 that a client waits for. It may be called while another goroutine begins the response.
+func (c *h1Conn) writeContinue() error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if c.answering {
+		return nil
+	}
+	_, err := c.c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+	return err
+}
+
+// write writes head and body. keep says whether another request may follow.
+func (c *h1Conn) write(x *exchange.Exchange, out *output) (keep bool, err error) {
+	keep = c.keeps(x)
+	stream := x.RespBody.Stream != nil && !noBody(x)
+	chunked := stream && x.RespBody.Length < 0 && x.Minor > 0
+	untilClose := stream && x.RespBody.Length < 0 && !chunked
+	keep = keep && !untilClose
+	out.set(appendResponseHead(out.buf(), x, chunked, keep))
+	switch {
+	case noBody(x):
+		x.RespBody.Close()
+		return keep, out.flush(nil)
+	case !stream:
+		return keep, c.writeBytes(out, x.RespBody.Bytes)
+	}
+	err = c.writeStream(x, out, chunked)
+	if err != nil && untilClose {
+		c.reset() // nothing else tells the client that this is not the end
+	}
+	return keep, err
+}
+
+// keeps says whether the connection can take another request after this one.
+func (c *h1Conn) keeps(x *exchange.Exchange) bool {
+	return !x.Req.ConnectionClose() && !c.last && !c.p.stopped.Load() && !c.p.server.draining() && c.drain(x)
+}
+
+// reset makes the connection end with an error.
+func (c *h1Conn) reset() {
+	if t, ok := c.owner.Conn.(*net.TCPConn); ok {
+		t.SetLinger(0)
+	}
+}
+
 // finishWrite lets the last bytes arrive where the request was not read to its end.
-func (c *h1Conn) finishWrite(x *exchange.Exchange) {
+func (c *h1Conn) finishWrite() {
 	if c.upload.c != nil && !c.body.Done() {
 		c.linger()
 	}

@@ -19,27 +19,44 @@ import (
 	"github.com/nantian-gw/nantian/gateway/h1"
 )
 
-// newH2 makes the HTTP/2 server, net/http's: its requests are adapted to exchanges and go the same way as all others.
-func (s *Server) newH2() *http.Server {
-	srv := &http.Server{
+// h2Front is net/http's server, which serves HTTP/2: its requests are adapted to exchanges and go the same way as all
+// others.
+type h2Front struct {
+	*http.Server
+	conns *handover
+}
+
+func (s *Server) newH2(l Limits) *h2Front {
+	f := &h2Front{conns: newHandover(), Server: &http.Server{
 		Handler:        http.HandlerFunc(s.serveH2),
-		MaxHeaderBytes: s.limits().MaxRequestHead,
-		IdleTimeout:    s.limits().IdleTimeout,
+		MaxHeaderBytes: l.MaxRequestHead,
+		IdleTimeout:    l.IdleTimeout,
 		Protocols:      new(http.Protocols),
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: 1000,
 			SendPingTimeout:      60 * time.Second,
 			PingTimeout:          20 * time.Second,
-			WriteByteTimeout:     writeTimeout,
+			WriteByteTimeout:     l.WriteTimeout,
 		},
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, h2ConnKey{}, clientOf(c))
 		},
+		ConnState: h2State,
+	}}
+	f.Protocols.SetHTTP2(true)
+	f.Protocols.SetUnencryptedHTTP2(true)
+	return f
+}
+
+// h2State keeps account of connections that serve nothing.
+func h2State(c net.Conn, s http.ConnState) {
+	switch s {
+	case http.StateActive:
+		clientOf(c).begin()
+	case http.StateIdle:
+		clientOf(c).rest()
 	}
-	srv.Protocols.SetHTTP2(true)
-	srv.Protocols.SetUnencryptedHTTP2(true)
-	return srv
 }
 
 type h2ConnKey struct{}
@@ -48,50 +65,75 @@ type h2ConnKey struct{}
 func (s *Server) serveH2(w http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(h2ConnKey{}).(*clientConn)
 	x := exchange.Acquire(r.Context(), nil)
-	f := &h2Writer{w: w, ctl: http.NewResponseController(w)}
-	defer exchange.Release(x)
+	f := &h2Writer{w: w, ctl: http.NewResponseController(w), port: c.p}
+	cut := false
 	defer func() {
 		if p := recover(); p != nil {
-			s.panicked(x, p)
-			panic(http.ErrAbortHandler)
+			s.panicked(x, p, f.sent)
+			f.apologize()
+			return
+		}
+		exchange.Release(x)
+		if cut {
+			panic(http.ErrAbortHandler) // resets the stream: the client must not take it for complete
 		}
 	}()
 	if err := readH2(x, r, c); err != nil {
-		x.Reply(err.(*h1.HeadError).Status, err.Error())
+		x.Reply(err.Status, err.Text)
 		x.Note = "bad request head"
 	} else {
 		x.Interim = f.interim
 		s.handle(c.p, x)
 	}
+	gone := x.Gone()
 	err := f.respond(x)
+	x.Left = gone || f.failed || err != nil && x.Gone()
 	s.finish(x, f.sent)
 	if err != nil {
-		panic(http.ErrAbortHandler) // resets the stream: the client must not take it for complete
+		cut = true
 	}
 }
 
 // readH2 fills x from an HTTP/2 request. net/http has checked names, values and pseudo-header fields (RFC 9113, 8.2, 8.3).
-func readH2(x *exchange.Exchange, r *http.Request, c *clientConn) error {
+func readH2(x *exchange.Exchange, r *http.Request, c *clientConn) *h1.HeadError {
 	x.Start = time.Now()
 	x.Proto = 2
 	x.Scheme, x.Local, x.TLS = c.p.scheme, c.local, r.TLS
 	x.Client = c.client
 	h := &x.Req
 	h.SetNoDefaultContentType(true)
+	if !h1.ValidMethod(r.Method) {
+		return &h1.HeadError{Status: 400, Text: "malformed method"}
+	}
 	h.SetMethod(r.Method)
 	h.SetHost(r.Host)
 	for name, values := range r.Header {
-		addH2Field(h, name, values)
+		if name != "Host" {
+			addH2Field(h, name, values)
+		} else if len(values) != 1 || !strings.EqualFold(values[0], r.Host) {
+			return &h1.HeadError{Status: 400, Text: "Host differs from :authority"}
+		}
 	}
 	if r.Method == http.MethodConnect {
 		return &h1.HeadError{Status: 501, Text: "CONNECT is not served"}
 	}
+	return readH2Target(x, r)
+}
+
+func readH2Target(x *exchange.Exchange, r *http.Request) *h1.HeadError {
 	_, path, query, hasQuery, err := splitTarget([]byte(r.RequestURI))
-	if err != nil {
-		return &h1.HeadError{Status: 400, Text: err.Error()}
+	if err == nil {
+		err = setTarget(x, path, query, hasQuery)
 	}
-	if err := setTarget(x, path, query, hasQuery); err != nil {
-		return err
+	if err == nil {
+		_, err = expectation(x) // net/http has taken the 100-continue that it serves
+	}
+	var bad *h1.HeadError
+	switch {
+	case errors.As(err, &bad):
+		return bad
+	case err != nil:
+		return &h1.HeadError{Status: 400, Text: err.Error()}
 	}
 	if r.Body != http.NoBody {
 		x.ReqBody = exchange.StreamBody(&h2Body{r: r, x: x}, r.ContentLength)
@@ -172,7 +214,19 @@ func (b *h2Body) Close() error {
 type h2Writer struct {
 	w    http.ResponseWriter
 	ctl  *http.ResponseController
+	port *port
 	sent int64
+	// begun says that the head has been written, failed that the client did not take what was written.
+	begun, failed bool
+}
+
+// apologize answers for a panic, or cuts the response off.
+func (f *h2Writer) apologize() {
+	if f.begun {
+		panic(http.ErrAbortHandler)
+	}
+	clear(f.w.Header())
+	http.Error(f.w, "internal error", http.StatusInternalServerError)
 }
 
 // errUpgradeH2: extended CONNECT (RFC 8441) is not served, so nothing can have asked for an upgrade.
@@ -188,8 +242,7 @@ func (f *h2Writer) respond(x *exchange.Exchange) error {
 		return nil
 	}
 	if x.RespBody.Stream == nil {
-		n, err := f.w.Write(x.RespBody.Bytes)
-		f.sent = int64(n)
+		err := f.write(x.RespBody.Bytes)
 		f.trailer(x)
 		return err
 	}
@@ -209,6 +262,10 @@ func (f *h2Writer) head(x *exchange.Exchange) {
 	if n := contentLength(x); n >= 0 {
 		out["Content-Length"] = []string{strconv.FormatInt(n, 10)}
 	}
+	if f.port.stopped.Load() {
+		out["Connection"] = []string{"close"} // net/http makes a GOAWAY of it
+	}
+	f.begun = true
 	f.w.WriteHeader(x.Resp.StatusCode())
 }
 
@@ -218,6 +275,7 @@ func (f *h2Writer) stream(x *exchange.Exchange) error {
 	for {
 		if ready == nil || !ready.Buffered() {
 			if err := f.ctl.Flush(); err != nil {
+				f.failed = true
 				return err
 			}
 		}
@@ -229,12 +287,17 @@ func (f *h2Writer) stream(x *exchange.Exchange) error {
 		if err != nil {
 			return err
 		}
-		n, err := f.w.Write(p)
-		f.sent += int64(n)
-		if err != nil {
+		if err := f.write(p); err != nil {
 			return err
 		}
 	}
+}
+
+func (f *h2Writer) write(p []byte) error {
+	n, err := f.w.Write(p)
+	f.sent += int64(n)
+	f.failed = f.failed || err != nil
+	return err
 }
 
 // complete refuses a body shorter than its Content-Length.

@@ -7,7 +7,18 @@ var (
 	errEscape  = errors.New("malformed percent-encoding in the path")
 	errNUL     = errors.New("the path holds an encoded NUL")
 	errControl = errors.New("the path holds a control character")
+	errQuery   = errors.New("the query holds a space or a control character")
 )
+
+// validQuery: the query is sent on as it is, and must not end the request line early.
+func validQuery(query []byte) bool {
+	for _, c := range query {
+		if c <= ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
 
 // appendPath normalises a path once, so that what is matched, rewritten, logged and forwarded is one string (RFC 3986,
 // section 6.2.2): escaped unreserved octets are decoded, other escapes are written in upper case, octets that a URI may

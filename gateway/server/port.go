@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,6 +23,7 @@ type port struct {
 	scheme   string
 	table    atomic.Pointer[table.Port]
 	tls      *tls.Config
+	stopped  atomic.Bool
 }
 
 func newPort(s *Server, ln net.Listener, tp *table.Port) *port {
@@ -39,32 +39,36 @@ func newPort(s *Server, ln net.Listener, tp *table.Port) *port {
 	return p
 }
 
-// stop closes the port; its connections go on.
-func (p *port) stop() { p.ln.Close() }
+// stop closes the port. Its connections end when they have served what they are at.
+func (p *port) stop() {
+	p.stopped.Store(true)
+	p.ln.Close()
+	p.server.conns.closePort(p)
+}
 
 // accept takes connections until the port is closed.
 func (p *port) accept() {
 	s := p.server
 	for {
-		waited, ok := s.conns.acquire()
+		waited, ok := s.conns.wait()
 		if waited {
 			s.observer.AcceptWaited()
 		}
 		if !ok {
-			s.conns.release()
 			return
 		}
 		c, err := p.ln.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
 		if err != nil {
-			s.conns.release()
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
 			s.shortage(err)
 			continue
 		}
+		cc := &clientConn{Conn: c, p: p, client: addrOf(c.RemoteAddr()), local: addrOf(c.LocalAddr())}
 		s.observer.Connections(1)
-		go p.serve(&clientConn{Conn: c, p: p, client: addrOf(c.RemoteAddr()), local: addrOf(c.LocalAddr())})
+		s.conns.add(cc)
+		go p.serve(cc)
 	}
 }
 
@@ -72,9 +76,7 @@ func (p *port) accept() {
 func (s *Server) shortage(err error) {
 	s.observer.AcceptWaited()
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		s.conns.mu.Lock()
-		s.conns.closeIdleLocked(16)
-		s.conns.mu.Unlock()
+		s.conns.closeIdle(16)
 	}
 	<-time.After(10 * time.Millisecond)
 }
@@ -82,6 +84,10 @@ func (s *Server) shortage(err error) {
 // serve tells the protocols of a connection apart and hands it to their front end.
 func (p *port) serve(c *clientConn) {
 	c.SetReadDeadline(time.Now().Add(p.server.limits().HeadTimeout))
+	if c.idleEnded() {
+		c.Close()
+		return
+	}
 	if p.tls != nil {
 		p.serveTLS(c)
 		return
@@ -125,57 +131,31 @@ func (p *port) serveTLS(c *clientConn) {
 	c.serveH1(tc, h1.NewReader(tc), &state)
 }
 
-// clientConn is a client's connection below TLS, and its place among all connections. What was read ahead to tell
-// protocols apart is read again.
-type clientConn struct {
-	net.Conn
-	p             *port
-	client, local netip.AddrPort
-	ahead         []byte
-	once          sync.Once
-}
-
-func (c *clientConn) Read(b []byte) (int, error) {
-	if len(c.ahead) > 0 {
-		n := copy(b, c.ahead)
-		c.ahead = c.ahead[n:]
-		return n, nil
-	}
-	return c.Conn.Read(b)
-}
-
-// Close closes the connection and gives its place back.
-func (c *clientConn) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(func() {
-		c.p.server.conns.release()
-		c.p.server.observer.Connections(-1)
-	})
-	return err
-}
-
 // serveH1 serves HTTP/1.1 on conn: the connection itself, or TLS over it.
 func (c *clientConn) serveH1(conn net.Conn, r h1.Reader, state *tls.ConnectionState) {
 	s := c.p.server
 	hc := &h1Conn{p: c.p, owner: c, c: conn, r: r, tls: state, client: c.client, local: c.local}
 	hc.watch = s.hangups.watch(c.Conn)
 	hc.interim = hc.writeInterim
-	s.conns.add(hc)
 	hc.serve()
 }
 
 // giveH2 hands a connection to net/http's server.
 func (s *Server) giveH2(conn net.Conn, c *clientConn) {
-	c.SetReadDeadline(time.Time{})
-	s.h2Conns.give(conn)
-}
-
-// clientOf finds what giveH2 was given.
-func clientOf(conn net.Conn) *clientConn {
-	if tc, ok := conn.(*tls.Conn); ok {
-		conn = tc.NetConn()
+	c.h2.Store(true)
+	if c.begin() {
+		conn.Close()
+		return
 	}
-	return conn.(*clientConn)
+	c.SetReadDeadline(time.Time{})
+	for f := s.h2.Load(); !f.conns.give(conn); {
+		next := s.h2.Load()
+		if next == f {
+			conn.Close()
+			return
+		}
+		f = next
+	}
 }
 
 // handover is the listener of net/http's server: it accepts what the ports give it.
@@ -189,11 +169,13 @@ func newHandover() *handover {
 	return &handover{conns: make(chan net.Conn), done: make(chan struct{})}
 }
 
-func (h *handover) give(c net.Conn) {
+// give says whether there is still somebody to take the connection.
+func (h *handover) give(c net.Conn) bool {
 	select {
 	case h.conns <- c:
+		return true
 	case <-h.done:
-		c.Close()
+		return false
 	}
 }
 

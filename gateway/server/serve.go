@@ -52,15 +52,16 @@ func (s *Server) finish(x *exchange.Exchange, sent int64) {
 	s.observer.Finished(x, sent)
 }
 
-// panicked cleans up after a bug in a handler or a body: it costs this request, never the process.
-func (s *Server) panicked(x *exchange.Exchange, cause any) {
+// panicked cleans up after a bug in a handler or a body: it costs this request, never the process. What broke may still
+// be used by a goroutine of its own, so the exchange is not used again.
+func (s *Server) panicked(x *exchange.Exchange, cause any, sent int64) {
 	x.Note = "panic"
 	s.observer.Panicked(fmt.Errorf("%v", cause), debug.Stack())
 	func() {
 		defer func() { _ = recover() }() // closing what is broken may break again
 		x.RespBody.Close()
 	}()
-	x.RespBody, x.ReqBody = exchange.Body{}, exchange.Body{}
 	x.Resp.SetStatusCode(500)
-	s.observer.Finished(x, 0)
+	s.observer.Finished(x, sent)
+	exchange.Abandon(x)
 }

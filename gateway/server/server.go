@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -25,6 +24,7 @@ type Limits struct {
 	HeadTimeout    time.Duration // from the first byte of a head to its last; 10 s
 	BodyTimeout    time.Duration // between two reads of a request body; 60 s
 	IdleTimeout    time.Duration // of a connection between requests; 75 s
+	WriteTimeout   time.Duration // a client that takes nothing for so long is given up; 60 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -39,6 +39,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.HeadTimeout, 10*time.Second)
 	def(&l.BodyTimeout, 60*time.Second)
 	def(&l.IdleTimeout, 75*time.Second)
+	def(&l.WriteTimeout, 60*time.Second)
 	return l
 }
 
@@ -72,8 +73,10 @@ type Server struct {
 	lim      atomic.Pointer[Limits]
 	drains   atomic.Bool
 
-	h2      *http.Server
-	h2Conns *handover
+	// h2 serves HTTP/2. life ends with the server.
+	h2   atomic.Pointer[h2Front]
+	life context.Context
+	end  context.CancelFunc
 
 	mu    sync.Mutex
 	ports map[netip.AddrPort]*port
@@ -87,17 +90,27 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("watch for clients that leave: %w", err)
 	}
 	s := &Server{o: o, observer: o.Observer, log: o.Log, hangups: w, conns: newConns(), ports: map[netip.AddrPort]*port{}}
-	s.SetLimits(Limits{})
-	s.h2, s.h2Conns = s.newH2(), newHandover()
+	s.life, s.end = context.WithCancel(context.Background())
 	s.wg.Go(w.run)
-	s.wg.Go(func() { s.h2.Serve(s.h2Conns) })
+	s.SetLimits(Limits{})
 	return s, nil
 }
 
-// SetLimits changes the limits for what comes from now on.
+// SetLimits changes the limits for what comes from now on. HTTP/2 connections that were made under other ones end when
+// their requests have.
 func (s *Server) SetLimits(l Limits) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	l = l.withDefaults()
-	s.lim.Store(&l)
+	old := s.lim.Swap(&l)
+	if s.draining() || old != nil && *old == l {
+		return
+	}
+	f := s.newH2(l)
+	s.wg.Go(func() { f.Serve(f.conns) })
+	if before := s.h2.Swap(f); before != nil {
+		s.wg.Go(func() { before.Shutdown(s.life) })
+	}
 }
 
 func (s *Server) limits() *Limits { return s.lim.Load() }
@@ -194,13 +207,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		p.stop()
 	}
 	s.mu.Unlock()
+	f := s.h2.Load()
 	h2 := make(chan error, 1)
-	go func() { h2 <- s.h2.Shutdown(ctx) }()
+	go func() { h2 <- f.Shutdown(ctx) }()
 	err := s.conns.drain(ctx)
 	if h2err := <-h2; err == nil {
 		err = h2err
 	}
-	s.h2.Close()
+	f.Close()
+	s.end()
 	s.hangups.close()
 	s.wg.Wait()
 	return err

@@ -14,8 +14,8 @@ import (
 // hangups tells when clients leave: one epoll instance for all connections, which are added only while somebody waits.
 // EPOLLRDHUP sees the end of a connection though pipelined bytes lie before it, and under TLS as well.
 type hangups struct {
-	epfd int
-	next atomic.Uint64
+	epfd, stop int // stop is an eventfd that ends run
+	next       atomic.Uint64
 
 	mu   sync.Mutex
 	gone map[uint64]*hangup
@@ -47,7 +47,15 @@ func newHangups() (*hangups, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hangups{epfd: fd, gone: map[uint64]*hangup{}}, nil
+	stop, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err == nil {
+		err = unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, stop, event(unix.EPOLLIN, stopID))
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return &hangups{epfd: fd, stop: stop, gone: map[uint64]*hangup{}}, nil
 }
 
 // run waits for events until close.
@@ -64,6 +72,7 @@ func (w *hangups) run() {
 		for _, e := range events[:n] {
 			if w.dispatch(uint64(uint32(e.Fd))|uint64(uint32(e.Pad))<<32) == stopID {
 				unix.Close(w.epfd)
+				unix.Close(w.stop)
 				return
 			}
 		}
@@ -84,15 +93,8 @@ func (w *hangups) dispatch(id uint64) uint64 {
 	return id
 }
 
-// close ends run.
-func (w *hangups) close() {
-	fds := make([]int, 2)
-	if unix.Pipe2(fds, unix.O_CLOEXEC) != nil {
-		return
-	}
-	unix.EpollCtl(w.epfd, unix.EPOLL_CTL_ADD, fds[0], event(unix.EPOLLHUP, stopID))
-	unix.Close(fds[1])
-}
+// close ends run. No connection may be watched after it.
+func (w *hangups) close() { unix.Write(w.stop, []byte{1, 0, 0, 0, 0, 0, 0, 0}) }
 
 func event(events uint32, id uint64) *unix.EpollEvent {
 	return &unix.EpollEvent{Events: events, Fd: int32(uint32(id)), Pad: int32(uint32(id >> 32))}
