@@ -1,0 +1,104 @@
+package docs
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/observe"
+)
+
+const accessLogIntroduction = `# Access log
+
+Written by ` + "`make generate`" + `; a test compares the fields with those that the program writes.
+
+One JSON object a line for each request, written when the last byte of the response has been sent. ` + "`nantian run`" + ` writes it to
+standard output; ` + "`--access-log FILE`" + ` and ` + "`--access-log \"\"`" + ` change that. The log never holds a prompt, an answer, a key or a query
+string. Texts that a client chose are cut at 1024 bytes. When the writer is slow, up to 4 MiB are kept; lines beyond are lost and
+counted in ` + "`nantian_access_log_dropped_total`" + `.
+
+| field | when | meaning |
+|---|---|---|
+`
+
+// logField is a field of the access log, in the order in which it is written.
+type logField struct{ name, when, meaning string }
+
+var logFields = []logField{
+	{"time", "always", "when the head of the request had begun to be read, in UTC"},
+	{"client", "always", "address of the peer"},
+	{"method", "always", "method"},
+	{"host", "always", "Host field, or :authority"},
+	{"path", "always", "normalised path, as it was forwarded: after a rewrite the new one"},
+	{"protocol", "always", "HTTP/1.0, HTTP/1.1 or HTTP/2"},
+	{"status", "always", "status of the response; 499: the client left before its end"},
+	{"duration_ms", "always", "milliseconds until the last byte"},
+	{"bytes_sent", "always", "bytes of the response, heads included for HTTP/1.1"},
+	{"gateway", "a route matched", "`<namespace>/<name>` of the Gateway"},
+	{"listener", "a route matched", "name of the listener"},
+	{"route", "a route matched", "`<namespace>/<name>` of the route"},
+	{"rule", "a route matched", "name of the rule, or its index"},
+	{"backend", "a backend was chosen", "`<namespace>/<service>:<port>`, or `<namespace>/<name>` of an AIProvider"},
+	{"operation", "model calls", "chat, text_completion, embeddings, count_tokens, list_models, get_model; none for a path that is none of these"},
+	{"requested_model", "model calls", "the model that the client asked for"},
+	{"provider", "a provider was asked", "`<namespace>/<name>` of the AIProvider that was asked last"},
+	{"model", "a provider was asked", "the provider's name of the model"},
+	{"attempts", "model calls", "calls of providers that were made"},
+	{"stream", "streams", "true"},
+	{"input_tokens", "usage is known", "tokens of the prompt, cached ones included"},
+	{"cached_input_tokens", "usage is known", "of these, read from the provider's cache"},
+	{"cache_write_tokens", "usage is known", "of these, written to the provider's cache"},
+	{"output_tokens", "usage is known", "tokens that were generated, reasoning included"},
+	{"reasoning_tokens", "usage is known", "of these, reasoning"},
+	{"usage_estimated", "tokens were counted here", "true: the provider did not report them, or the stream did not reach its end"},
+	{"finish", "known", "why the answer ended: stop, stop_sequence, length, tool_calls, content_filter, refusal, pause_turn, error"},
+	{"first_token_ms", "streams", "milliseconds from the request to the first event with content"},
+	{"aborted", "the client left", "true"},
+	{"note", "something went wrong", "the reason, in the gateway's own words"},
+}
+
+func TestAccessLog(t *testing.T) {
+	var out bytes.Buffer
+	o := &observe.Observer{Metrics: observe.NewMetrics(), Log: slog.New(slog.DiscardHandler)}
+	o.Access = observe.NewAccessLog(&out, t.FailNow)
+	x := fullExchange()
+	o.Finished(x, 1)
+	exchange.Release(x)
+	o.Access.Close()
+	var names []string
+	var b strings.Builder
+	b.WriteString(accessLogIntroduction)
+	for _, f := range logFields {
+		names = append(names, f.name)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.name, f.when, f.meaning)
+	}
+	if have := keys(t, out.Bytes()); !slices.Equal(have, names) {
+		t.Errorf("the log has the fields\n%q, the page\n%q", have, names)
+	}
+	generated(t, "reference/access-log.md", b.String())
+}
+
+// keys lists the members of a JSON object in their order.
+func keys(t *testing.T, object []byte) []string {
+	d := json.NewDecoder(bytes.NewReader(object))
+	var out []string
+	if _, err := d.Token(); err != nil {
+		t.Fatal(err)
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, name.(string))
+		if _, err := d.Token(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
