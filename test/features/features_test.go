@@ -5,10 +5,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/gateway-api/conformance"
 	"sigs.k8s.io/gateway-api/conformance/tests"
@@ -28,6 +30,7 @@ var served = []features.FeatureName{
 	features.SupportGateway,
 	features.SupportGatewayPort8080,
 	features.SupportGatewayAddressEmpty,
+	features.SupportGatewayStaticAddresses,
 	features.SupportGatewayHTTPListenerIsolation,
 	features.SupportGatewayHTTPSListenerDetectMisdirectedRequests,
 	features.SupportGatewayFrontendClientCertificateValidation,
@@ -66,9 +69,6 @@ var served = []features.FeatureName{
 	features.SupportBackendTLSPolicySANValidation,
 }
 
-// needsCluster are the tests of those features that one process cannot show, and why.
-var needsCluster = map[string]string{}
-
 func TestConformance(t *testing.T) {
 	gw := rig.Start(t, rig.Files{"objects.yaml": ""}, "--access-log", "")
 	c := newCluster(t, func(content string) { put(t, filepath.Join(gw.Dir, "objects.yaml"), content) })
@@ -83,7 +83,7 @@ func TestConformance(t *testing.T) {
 	s := newSuite(t, c)
 	s.Setup(t, tests.ConformanceTests)
 	for _, test := range tests.ConformanceTests {
-		if s.SupportedFeatures.HasAll(test.Features...) && needsCluster[test.ShortName] == "" {
+		if s.SupportedFeatures.HasAll(test.Features...) {
 			t.Run(test.ShortName, func(t *testing.T) { test.Run(t, s) })
 		}
 	}
@@ -121,11 +121,32 @@ func newSuite(t *testing.T, c *cluster) *suite.ConformanceTestSuite {
 		Client: c.client, Clientset: c.pods.clientset(t), ManifestFS: []fs.FS{&conformance.Manifests},
 		ConfigurableOptions: suite.ConfigurableOptions{
 			GatewayClassName: translate.ClassName, SupportedFeatures: served, CleanupTestResources: true,
-			TimeoutConfig: config.TimeoutConfig{DefaultPollInterval: 50 * time.Millisecond, MaxTimeToConsistency: 15 * time.Second},
+			TimeoutConfig: patience(), UsableNetworkAddresses: ipAddresses("127.3.0.1"), UnusableNetworkAddresses: ipAddresses(unusable),
 		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// patience is how long the suite waits for anything, and how often it looks. What takes longer here has failed.
+func patience() config.TimeoutConfig {
+	c := config.TimeoutConfig{RequiredConsecutiveSuccesses: 3}
+	fields := reflect.ValueOf(&c).Elem()
+	for i := range fields.NumField() {
+		if fields.Type().Field(i).Type == reflect.TypeFor[time.Duration]() {
+			fields.Field(i).SetInt(int64(15 * time.Second))
+		}
+	}
+	c.DefaultPollInterval, c.TestIsolation = 50*time.Millisecond, 0
+	return c
+}
+
+func ipAddresses(values ...string) []gatewayv1.GatewaySpecAddress {
+	var out []gatewayv1.GatewaySpecAddress
+	for _, v := range values {
+		out = append(out, gatewayv1.GatewaySpecAddress{Type: ptr.To(gatewayv1.IPAddressType), Value: v})
+	}
+	return out
 }

