@@ -20,7 +20,7 @@ func (h *halfCloser) CloseWrite() error {
 // request. It consumes nothing, does not wait and does not allocate.
 type look struct {
 	raw   syscall.RawConn // nil: cannot be looked at
-	peek  func(fd uintptr) bool
+	peek  func(fd uintptr)
 	quiet bool
 }
 
@@ -35,19 +35,19 @@ func (l *look) at(c net.Conn) {
 		return
 	}
 	l.raw = raw
-	l.peek = func(fd uintptr) bool {
+	l.peek = func(fd uintptr) {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		l.quiet = err == syscall.EAGAIN || err == syscall.EWOULDBLOCK
-		return true
 	}
 }
 
-// alive says that the connection can take a request.
+// alive says that the connection can take a request. The deadline of the call before does not matter to it, as it would to
+// raw.Read.
 func (l *look) alive() bool {
 	if l.raw == nil {
 		return true
 	}
 	l.quiet = false
-	return l.raw.Read(l.peek) == nil && l.quiet
+	return l.raw.Control(l.peek) == nil && l.quiet
 }
