@@ -78,7 +78,6 @@ func New(o Options) (*Gateway, error) {
 
 // Apply implements config.Sink. An error says what was refused, or which port could not be opened.
 func (g *Gateway) Apply(ctx context.Context, u config.Update) error {
-	g.build.runtime(u)
 	err := g.store.Apply(ctx, u)
 	g.observer.Config(err == nil)
 	return err
@@ -93,6 +92,7 @@ func (g *Gateway) serve(t *table.Table, rs map[string]*xdsv1.Resource) error {
 		IdleTimeout:    r.GetLimits().GetIdleTimeout().AsDuration(),
 	})
 	g.observer.SetAccessLog(!r.GetAccessLog().GetDisabled())
+	g.build.trust(r.GetTrustedProxies())
 	return g.server.Update(t)
 }
 
@@ -132,28 +132,25 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 type builder struct {
 	metrics *observe.Metrics
 	llm     *llm.LLM
-	trusted []netip.Prefix
+	trusted atomic.Pointer[[]netip.Prefix]
 }
 
-// runtime takes what handlers need of the Runtime resource.
-func (b *builder) runtime(u config.Update) {
-	r := u.Set[xdsv1.RuntimeKey].GetRuntime()
-	if r == nil {
-		return
-	}
-	b.trusted = nil
-	for _, cidr := range r.TrustedProxies {
+// trust sets the proxies that all handlers believe, those of earlier tables too.
+func (b *builder) trust(cidrs []string) {
+	var list []netip.Prefix
+	for _, cidr := range cidrs {
 		if p, err := netip.ParsePrefix(cidr); err == nil {
-			b.trusted = append(b.trusted, p)
+			list = append(list, p)
 		}
 	}
+	b.trusted.Store(&list)
 }
 
 // Forward implements table.Builder.
 func (b *builder) Forward(f table.Forward) exchange.Handler {
 	return forward.New(forward.Options{
 		Cluster: f.Cluster, Name: f.Backend, RequestTimeout: f.RequestTimeout, BackendTimeout: f.BackendTimeout,
-		Retry: retry(f.Retry), GRPC: f.GRPC, Trusted: b.trusted,
+		Retry: retry(f.Retry), GRPC: f.GRPC, Trusted: &b.trusted,
 	})
 }
 

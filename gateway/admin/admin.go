@@ -3,6 +3,8 @@
 package admin
 
 import (
+	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -10,9 +12,13 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protopath"
+	"google.golang.org/protobuf/reflect/protorange"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 )
@@ -26,6 +32,8 @@ type Source interface {
 
 // Handler serves /healthz, /readyz, /metrics, /config_dump and /debug/pprof/.
 func Handler(s Source, metrics http.Handler) http.Handler {
+	salt := make([]byte, sha256.Size)
+	rand.Read(salt)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -36,7 +44,7 @@ func Handler(s Source, metrics http.Handler) http.Handler {
 		w.Write([]byte("ok\n"))
 	})
 	mux.Handle("GET /metrics", metrics)
-	mux.HandleFunc("GET /config_dump", func(w http.ResponseWriter, _ *http.Request) { dump(w, s) })
+	mux.HandleFunc("GET /config_dump", func(w http.ResponseWriter, _ *http.Request) { dump(w, s, salt) })
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -46,14 +54,14 @@ func Handler(s Source, metrics http.Handler) http.Handler {
 }
 
 // dump writes the configuration by key. Of a Secret it shows a hash.
-func dump(w http.ResponseWriter, s Source) {
+func dump(w http.ResponseWriter, s Source, salt []byte) {
 	rs, eps := s.Received()
 	var out struct {
 		Resources []json.RawMessage `json:"resources"`
 		Endpoints []json.RawMessage `json:"endpoints"`
 	}
 	for _, key := range slices.Sorted(maps.Keys(rs)) {
-		out.Resources = append(out.Resources, encode(key, rs[key]))
+		out.Resources = append(out.Resources, encode(key, rs[key], salt))
 	}
 	for _, key := range slices.Sorted(maps.Keys(eps)) {
 		out.Endpoints = append(out.Endpoints, message(eps[key]))
@@ -64,12 +72,12 @@ func dump(w http.ResponseWriter, s Source) {
 	e.Encode(out)
 }
 
-func encode(key string, r *xdsv1.Resource) json.RawMessage {
+func encode(key string, r *xdsv1.Resource, salt []byte) json.RawMessage {
 	if s := r.GetSecret(); s != nil {
-		b, _ := json.Marshal(map[string]any{"secret": map[string]string{"key": key, "sha256": hash(s)}})
+		b, _ := json.Marshal(map[string]any{"secret": map[string]string{"key": key, "hash": hash(s, salt)}})
 		return b
 	}
-	return message(r)
+	return message(redact(r))
 }
 
 func message(m proto.Message) json.RawMessage {
@@ -80,9 +88,36 @@ func message(m proto.Message) json.RawMessage {
 	return b
 }
 
-// hash tells versions of a secret apart without saying anything about it.
-func hash(s *xdsv1.Secret) string {
+// hash tells versions of a secret apart without saying anything about it: the salt lasts as long as the process.
+func hash(s *xdsv1.Secret, salt []byte) string {
 	b, _ := proto.MarshalOptions{Deterministic: true}.Marshal(s)
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:8])
+	mac := hmac.New(sha256.New, salt)
+	mac.Write(b)
+	return hex.EncodeToString(mac.Sum(nil)[:8])
+}
+
+// redact hides the values of credentials that a route's filters set, in a copy.
+func redact(r *xdsv1.Resource) *xdsv1.Resource {
+	if r.GetRoute() == nil {
+		return r
+	}
+	r = proto.CloneOf(r)
+	protorange.Range(r.ProtoReflect(), func(v protopath.Values) error {
+		if m, ok := v.Index(-1).Value.Interface().(protoreflect.Message); ok {
+			if h, ok := m.Interface().(*xdsv1.Header); ok && credential(h.Name) {
+				h.Value = "(hidden)"
+			}
+		}
+		return nil
+	})
+	return r
+}
+
+// credential says whether a field usually holds one.
+func credential(name string) bool {
+	switch strings.ToLower(name) {
+	case "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "x-goog-api-key":
+		return true
+	}
+	return false
 }

@@ -5,7 +5,6 @@ package config
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -42,6 +41,7 @@ type Store struct {
 	received  map[string]*xdsv1.Resource
 	invalid   map[string]error
 	endpoints map[string]*xdsv1.Endpoints
+	removed   map[string]bool // of endpoints, those that go with the next table
 	applied   *table.Table
 }
 
@@ -50,19 +50,22 @@ var _ Sink = (*Store)(nil)
 // New makes an empty Store.
 func New(b table.Builder, serve Serve) *Store {
 	return &Store{builder: b, serve: serve, received: map[string]*xdsv1.Resource{}, invalid: map[string]error{},
-		endpoints: map[string]*xdsv1.Endpoints{}}
+		endpoints: map[string]*xdsv1.Endpoints{}, removed: map[string]bool{}}
 }
 
-// Apply implements Sink.
+// Apply implements Sink. What an update removes goes on serving until the update is applied: a refused one takes nothing
+// away.
 func (s *Store) Apply(_ context.Context, u Update) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.merge(u)
-	endpointsErr := s.mergeEndpoints(u)
-	if !u.Full && len(u.Set) == 0 && len(u.Removed) == 0 {
-		return endpointsErr
+	err := s.mergeEndpoints(u)
+	if u.Full || len(u.Set) > 0 || len(u.Removed) > 0 {
+		s.merge(u)
+		err = errors.Join(err, s.compile())
+	} else {
+		s.dropEndpoints()
 	}
-	return errors.Join(endpointsErr, s.compile())
+	return err
 }
 
 // merge adds an update to what was received, valid or not.
@@ -88,39 +91,37 @@ func (s *Store) merge(u Update) {
 // mergeEndpoints gives the clusters that serve their endpoints. Endpoints that are not valid leave those before.
 func (s *Store) mergeEndpoints(u Update) error {
 	if u.Full {
-		s.dropEndpoints(u.Endpoints)
+		for key := range s.endpoints {
+			s.removed[key] = true
+		}
+	}
+	for _, key := range u.RemovedEndpoints {
+		s.removed[key] = true
 	}
 	var errs []error
 	for key, e := range u.Endpoints {
+		delete(s.removed, key)
 		if err := xdsv1.ValidateEndpoints(e); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		s.setEndpoints(key, e)
-	}
-	for _, key := range u.RemovedEndpoints {
-		s.setEndpoints(key, nil)
+		s.endpoints[key] = e
+		if s.applied != nil {
+			s.applied.SetEndpoints(key, e.Endpoints)
+		}
 	}
 	return errors.Join(errs...)
 }
 
-func (s *Store) dropEndpoints(except map[string]*xdsv1.Endpoints) {
-	for key := range s.endpoints {
-		if except[key] == nil {
-			s.setEndpoints(key, nil)
+// dropEndpoints takes away what has been removed.
+func (s *Store) dropEndpoints() {
+	for key := range s.removed {
+		delete(s.endpoints, key)
+		if s.applied != nil {
+			s.applied.SetEndpoints(key, nil)
 		}
 	}
-}
-
-func (s *Store) setEndpoints(key string, e *xdsv1.Endpoints) {
-	if e == nil {
-		delete(s.endpoints, key)
-	} else {
-		s.endpoints[key] = e
-	}
-	if s.applied != nil {
-		s.applied.SetEndpoints(key, e.GetEndpoints())
-	}
+	clear(s.removed)
 }
 
 // compile makes a table of all that was received and swaps it in.
@@ -140,13 +141,14 @@ func (s *Store) compile() error {
 		c.Close()
 	}
 	s.applied = t
+	s.dropEndpoints()
 	return err
 }
 
 func (s *Store) invalidError() error {
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(s.invalid)) {
-		errs = append(errs, fmt.Errorf("%s: %w", key, s.invalid[key]))
+		errs = append(errs, s.invalid[key])
 	}
 	return errors.Join(errs...)
 }

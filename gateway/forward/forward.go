@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -28,8 +29,8 @@ type Options struct {
 	Retry                          Retry
 	// GRPC answers failures in gRPC's form.
 	GRPC bool
-	// Trusted are proxies whose X-Forwarded fields are believed.
-	Trusted []netip.Prefix
+	// Trusted are proxies whose X-Forwarded fields are believed; nil: none. They may change at any time.
+	Trusted *atomic.Pointer[[]netip.Prefix]
 }
 
 // Retry says when an attempt is repeated. The zero value: never.
@@ -197,7 +198,14 @@ func (h *Handler) setForwarded(x *exchange.Exchange) {
 }
 
 func (h *Handler) trusted(a netip.Addr) bool {
-	for _, p := range h.o.Trusted {
+	if h.o.Trusted == nil {
+		return false
+	}
+	list := h.o.Trusted.Load()
+	if list == nil {
+		return false
+	}
+	for _, p := range *list {
 		if p.Contains(a) {
 			return true
 		}

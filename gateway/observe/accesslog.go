@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"bytes"
 	"io"
 	"strconv"
 	"sync"
@@ -65,7 +66,9 @@ func (l *AccessLog) flush() (closed bool) {
 	l.mu.Unlock()
 	if len(b) > 0 {
 		if _, err := l.w.Write(b); err != nil {
-			l.dropped()
+			for range bytes.Count(b, []byte{'\n'}) {
+				l.dropped()
+			}
 		}
 	}
 	if cap(b) <= 2*flushAt {
