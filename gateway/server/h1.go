@@ -282,6 +282,9 @@ func (b *clientBody) Next() ([]byte, error) {
 	return p, err
 }
 
+// Buffered says whether Next will return without a wait.
+func (b *clientBody) Buffered() bool { return !b.expect && b.c.body.Buffered() }
+
 // Interrupt implements exchange.Interrupter.
 func (b *clientBody) Interrupt() {
 	b.interrupted.Store(true)

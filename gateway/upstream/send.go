@@ -44,18 +44,18 @@ func (c *h1Conn) send(call *Call) error {
 		return c.unlessAnswered(err)
 	}
 	b = appendHead(b, call, call.Body.Length)
+	u := &upload{c: c, body: call.Body, trailer: call.Trailer}
+	if n := call.Body.Length; n >= 0 && n <= duplexBody && call.Deadline.IsZero() {
+		c.upload = u
+		u.guarded(b)
+		return c.unlessAnswered(u.err)
+	}
 	if err := c.write(b); err != nil {
 		return err
 	}
-	u := &upload{c: c, body: call.Body, trailer: call.Trailer}
-	c.upload = u
-	if n := call.Body.Length; n < 0 || n > duplexBody || !call.Deadline.IsZero() {
-		u.done = make(chan struct{})
-		go u.background()
-		return nil
-	}
-	u.guarded(b[:0])
-	return c.unlessAnswered(u.err)
+	c.upload, u.done = u, make(chan struct{})
+	go u.background()
+	return nil
 }
 
 // sendBytes returns the head's buffer, which may have grown.
@@ -64,10 +64,21 @@ func (c *h1Conn) sendBytes(head, body []byte) ([]byte, error) {
 		head = append(head, body...)
 		return head, c.write(head)
 	}
-	if err := c.write(head); err != nil {
-		return head, err
+	if len(body) > writeStep {
+		if err := c.write(head); err != nil {
+			return head, err
+		}
+		return head, c.write(body)
 	}
-	return head, c.write(body)
+	return head, c.writeAll(head, body)
+}
+
+// writeAll writes pieces, which together are about a step, by one system call where the connection is plain.
+func (c *h1Conn) writeAll(pieces ...[]byte) error {
+	c.extendWrite()
+	bufs := net.Buffers(pieces)
+	_, err := bufs.WriteTo(c.net)
+	return err
 }
 
 // write writes b in steps, each with a deadline of its own: a slow peer has time, one that takes nothing does not.
@@ -138,22 +149,29 @@ func (u *upload) background() {
 }
 
 // guarded keeps a panic of the client's stream for the goroutine that serves the request; see stopUpload.
-func (u *upload) guarded(buf []byte) {
+func (u *upload) guarded(head []byte) {
 	defer func() {
 		if p := recover(); p != nil {
 			u.panicked, u.err = p, &clientError{errPanic}
 		}
 	}()
-	u.err = u.run(buf)
+	u.err = u.run(head)
 }
 
 var errPanic = errors.New("panic in a request body")
 
-// run sends the body piece by piece.
-func (u *upload) run(buf []byte) error {
+// run sends the body piece by piece, and before it what is left to send of the head: together with the first piece, if that
+// is there already.
+func (u *upload) run(head []byte) error {
 	chunked := u.body.Length < 0
 	sent := int64(0)
 	for {
+		if len(head) > 0 && !buffered(u.body.Stream) {
+			if err := u.c.write(head); err != nil {
+				return err
+			}
+			head = head[:0]
+		}
 		p, err := u.body.Stream.Next()
 		if err == io.EOF {
 			break
@@ -165,32 +183,43 @@ func (u *upload) run(buf []byte) error {
 		if !chunked && sent > u.body.Length {
 			return &clientError{errTooLong}
 		}
-		if err := u.write(buf, p, chunked); err != nil {
+		if err := u.write(head, p, chunked); err != nil {
 			return err
 		}
+		head = head[:0]
 	}
 	if chunked {
-		return u.c.write(h1.AppendLastChunk(buf[:0], u.trailer))
+		return u.c.write(h1.AppendLastChunk(head[:0], u.trailer))
 	}
 	if sent != u.body.Length {
 		return &clientError{io.ErrUnexpectedEOF}
+	}
+	if len(head) > 0 {
+		return u.c.write(head)
 	}
 	return nil
 }
 
 var errTooLong = errors.New("longer than its Content-Length")
 
-func (u *upload) write(buf, p []byte, chunked bool) error {
-	if !chunked {
+// buffered says that the next piece of a stream is there.
+func buffered(s exchange.Stream) bool {
+	b, ok := s.(interface{ Buffered() bool })
+	return ok && b.Buffered()
+}
+
+func (u *upload) write(head, p []byte, chunked bool) error {
+	switch {
+	case !chunked && len(head) == 0:
 		return u.c.write(p)
+	case len(p) > inlineBody && chunked:
+		return u.c.writeAll(h1.AppendChunkSize(head, len(p)), p, crlf)
+	case !chunked && len(head)+len(p) > cap(head):
+		return u.c.writeAll(head, p)
+	case chunked:
+		return u.c.write(h1.AppendChunk(head, p))
 	}
-	if len(p) <= inlineBody {
-		return u.c.write(h1.AppendChunk(buf[:0], p))
-	}
-	u.c.extendWrite()
-	bufs := net.Buffers{h1.AppendChunkSize(buf[:0], len(p)), p, crlf}
-	_, err := bufs.WriteTo(u.c.net)
-	return err
+	return u.c.write(append(head, p...))
 }
 
 var crlf = []byte("\r\n")
