@@ -79,7 +79,7 @@ func (s *stream) read() (*failure, error) {
 	s.src.deadline(earlier(s.limit(), s.alarm()))
 	fr, err := s.src.next(true)
 	now := time.Now()
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if err == os.ErrDeadlineExceeded { // as it is: within an *upstream.Error it is final
 		return s.silence(now)
 	}
 	s.grace = time.Time{}
