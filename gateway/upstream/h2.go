@@ -75,13 +75,19 @@ func (t *h2Transport) RoundTrip(x Canceler, e *Endpoint, call *Call) error {
 	s.resp = resp
 	call.Uploading = s.upload != nil && !s.upload.eof.Load()
 	copyHead(call.Resp, resp)
-	if noBody(call.Method, resp.StatusCode) || resp.Body == http.NoBody {
+	if noBody(call.Method, resp.StatusCode) || endedByHead(resp) {
 		s.readTrailer()
 		s.Close()
 		return nil
 	}
 	call.RespBody = exchange.StreamBody(s, resp.ContentLength)
 	return nil
+}
+
+// endedByHead says whether the head was all of the response, as that of a gRPC call that fails at once: net/http then has a
+// length of 0 that no field gives. Passed on as a body it would get a frame of its own, which gRPC takes for a broken stream.
+func endedByHead(resp *http.Response) bool {
+	return resp.Body == http.NoBody || resp.ContentLength == 0 && len(resp.Header["Content-Length"]) == 0
 }
 
 // headWait is the time until the response head must be there; 0: no limit.
