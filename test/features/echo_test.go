@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/reflection"
 	pb "sigs.k8s.io/gateway-api/conformance/echo-basic/grpcechoserver"
 	"sigs.k8s.io/gateway-api/conformance/utils/roundtripper"
 )
@@ -202,6 +203,7 @@ func (e *echo) grpc() (func(net.Listener) error, func()) {
 	s := grpc.NewServer()
 	pb.RegisterGrpcEchoServer(s, &grpcEcho{echo: e})
 	healthv1.RegisterHealthServer(s, health.NewServer())
+	reflection.Register(s)
 	return s.Serve, s.Stop
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,6 +71,16 @@ var served = []features.FeatureName{
 }
 
 func TestConformance(t *testing.T) {
+	_, s := setUp(t)
+	for _, test := range tests.ConformanceTests {
+		if s.SupportedFeatures.HasAll(test.Features...) {
+			t.Run(test.ShortName, func(t *testing.T) { test.Run(t, s) })
+		}
+	}
+}
+
+// setUp runs a gateway and a cluster, with what the suite puts there before its tests.
+func setUp(t *testing.T) (*cluster, *suite.ConformanceTestSuite) {
 	gw := rig.Start(t, rig.Files{"objects.yaml": ""}, "--access-log", "")
 	c := newCluster(t, func(content string) { put(t, filepath.Join(gw.Dir, "objects.yaml"), content) })
 	c.start(t, gw.Dir)
@@ -82,28 +93,30 @@ func TestConformance(t *testing.T) {
 	}
 	s := newSuite(t, c)
 	s.Setup(t, tests.ConformanceTests)
-	for _, test := range tests.ConformanceTests {
-		if s.SupportedFeatures.HasAll(test.Features...) {
-			t.Run(test.ShortName, func(t *testing.T) { test.Run(t, s) })
-		}
-	}
+	return c, s
 }
 
 // start runs the cluster until the test ends: changes go to the folder, and what the control plane says of the folder back.
 func (c *cluster) start(t *testing.T, dir string) {
 	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
-	go c.run(ctx)
+	var running sync.WaitGroup
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+	})
+	running.Go(func() { c.run(ctx) })
 	source := file.New(file.Options{Paths: []string{dir}, Decoder: resources.NewDecoder(func(string) (string, bool) { return "", false })})
-	go controlplane.Run(ctx, source, func(u controlplane.Update) {
-		for _, p := range u.Problems {
-			t.Errorf("the folder: %s", p)
-		}
-		for _, s := range u.Statuses {
-			if err := c.tell(ctx, s); err != nil && ctx.Err() == nil {
-				t.Error(err)
+	running.Go(func() {
+		controlplane.Run(ctx, source, func(u controlplane.Update) {
+			for _, p := range u.Problems {
+				t.Errorf("the folder: %s", p)
 			}
-		}
+			for _, s := range u.Statuses {
+				if err := c.tell(ctx, s); err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+			}
+		})
 	})
 }
 

@@ -106,6 +106,11 @@ func (p *pods) server(name types.NamespacedName) *echo {
 	return p.servers[name]
 }
 
+// address is that of a pod.
+func (p *pods) address(namespace, name string) string {
+	return p.server(types.NamespacedName{Namespace: namespace, Name: name}).address
+}
+
 // certificate is what a Deployment mounts for TLS; nil: nothing.
 func (p *pods) certificate(ctx context.Context, d *appsv1.Deployment) (*tls.Certificate, error) {
 	for _, v := range d.Spec.Template.Spec.Volumes {
