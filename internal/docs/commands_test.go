@@ -2,13 +2,16 @@ package docs
 
 import (
 	"context"
-	"fmt"
+	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,7 +49,7 @@ var known = regexp.MustCompile(`\b(8080|8443|9100|3000|3001|15000)\b`)
 func newShell(t *testing.T) *shell {
 	s := &shell{T: t, folder: t.TempDir(), ports: map[string]string{}, serving: map[string]*exec.Cmd{}}
 	for _, port := range []string{"8080", "8443", "9100", "3000", "3001", "15000"} {
-		s.ports[port] = freePort(t)
+		s.ports[port] = freePort(t, s.ports)
 	}
 	s.must(os.Symlink(programs, filepath.Join(s.folder, "bin")))
 	s.copy("Makefile")
@@ -85,13 +88,20 @@ func (s *shell) copy(name string) {
 	s.must(os.WriteFile(filepath.Join(s.folder, name), text, 0o644))
 }
 
-func freePort(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// freePort finds a port below those that systems give to outgoing connections, and that is not taken already.
+func freePort(t *testing.T, taken map[string]string) string {
+	for range 100 {
+		port := strconv.Itoa(20000 + rand.IntN(12000))
+		if slices.Contains(slices.Collect(maps.Values(taken)), port) {
+			continue
+		}
+		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			ln.Close()
+			return port
+		}
 	}
-	defer ln.Close()
-	return fmt.Sprint(ln.Addr().(*net.TCPAddr).Port)
+	t.Fatal("no free port")
+	return ""
 }
 
 // toFree replaces the ports of the page, and gives the gateway an admin port of its own.
