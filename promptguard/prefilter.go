@@ -1,0 +1,277 @@
+package promptguard
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// The prefilter knows bytes by 32 classes: letters of either case together with the digits and signs that stand for them in
+// disguised writing, and a few groups of signs. Three classes make a trigram of 15 bits.
+const (
+	classBits  = 5
+	classMask  = 1<<classBits - 1
+	trigrams   = 1 << (3 * classBits)
+	digitFlag  = 1 << 20 // of the last byte; five bits higher for each byte before
+	digitPairs = digitFlag | digitFlag<<classBits
+
+	classPlus  = 'l' - 'a' // l is written as i, so its place is free
+	classColon = 26
+	classDot   = 27
+	classDash  = 28
+	classSpace = 29
+	classAt    = 30 // what is used in place of a
+	classOther = 31
+)
+
+var classTable = func() (t [256]uint32) {
+	for c := range 256 {
+		switch {
+		case c >= 'a' && c <= 'z':
+			t[c] = uint32(c - 'a')
+		case c >= 'A' && c <= 'Z':
+			t[c] = uint32(c - 'A')
+		case c >= 0x80:
+			t[c] = uint32(c) & classMask
+		default:
+			t[c] = classOther
+		}
+	}
+	for from, to := range map[byte]byte{'l': 'i', 'L': 'i', '1': 'i', '!': 'i', '|': 'i', '0': 'o', '3': 'e', '4': 'a', '@': 'a',
+		'5': 's', '$': 's', '7': 't', '2': 'z', '6': 'g', '8': 'b', '9': 'q'} {
+		t[from] = uint32(to - 'a')
+	}
+	for c, class := range map[byte]uint32{'+': classPlus, ':': classColon, '.': classDot, '-': classDash, '_': classDash,
+		' ': classSpace, '\n': classSpace, '\t': classSpace, '\r': classSpace} {
+		t[c] = class
+	}
+	for c := '0'; c <= '9'; c++ {
+		t[c] |= digitFlag
+	}
+	return t
+}()
+
+func fold(c byte) byte { return byte(classTable[c] & classMask) }
+
+// An entry says what a trigram may be part of.
+type entry struct {
+	next    uint16 // of the same trigram; 0 is none
+	literal uint16
+	cue     cue
+	offset  uint8 // of the trigram in the literal, or of the sign in the trigram
+}
+
+type literal struct {
+	folded   string
+	detector int
+}
+
+// prefilter finds the places where detectors are to be asked.
+type prefilter struct {
+	bits     [trigrams / 64]uint64
+	first    [trigrams]uint16
+	entries  []entry // the first is unused
+	literals []literal
+	digits   uint32 // digitPairs, or nothing when no detector asks
+}
+
+// least is the length of the shortest literal: two trigrams, one of each parity.
+const least = 4
+
+func newPrefilter(dets []detector) *prefilter {
+	p := &prefilter{entries: make([]entry, 1)}
+	var wanted [cues]bool
+	for i, d := range dets {
+		wanted[d.cue] = true
+		for _, l := range d.literals {
+			p.addLiteral(l, i)
+		}
+	}
+	if wanted[cueDigits] {
+		p.digits = digitPairs
+	}
+	p.addSigns(wanted)
+	return p
+}
+
+// addLiteral enters the rarest trigram that begins at an even place of a literal and the rarest at an odd one: whichever
+// positions the scan looks at, it sees one of them, and only one.
+func (p *prefilter) addLiteral(text string, detector int) {
+	folded := make([]byte, len(text))
+	for i := range folded {
+		folded[i] = fold(text[i])
+	}
+	p.literals = append(p.literals, literal{string(folded), detector})
+	for parity := range 2 {
+		best := parity
+		for i := parity; i+2 < len(folded); i += 2 {
+			if rarity(folded[i:i+3]) > rarity(folded[best:best+3]) {
+				best = i
+			}
+		}
+		p.enter(trigram(folded[best:]), entry{literal: uint16(len(p.literals) - 1), offset: uint8(best)})
+	}
+}
+
+func trigram(folded []byte) uint32 {
+	return uint32(folded[0])<<10 | uint32(folded[1])<<5 | uint32(folded[2])
+}
+
+func (p *prefilter) enter(t uint32, e entry) {
+	e.next = p.first[t]
+	p.first[t] = uint16(len(p.entries))
+	p.entries = append(p.entries, e)
+	p.bits[t>>6] |= 1 << (t & 63)
+}
+
+// frequent are the letters of English, the most frequent first.
+const frequent = "etaoinsrhdlucmfywgpbvkxqjz"
+
+// rarity guesses how seldom a trigram is: a rare letter makes it rare, and so does a sign.
+func rarity(folded []byte) int {
+	sum := 0
+	for _, c := range folded {
+		rank := 40
+		for i := range len(frequent) {
+			if c < 26 && fold(frequent[i]) == c {
+				rank = i
+				break
+			}
+		}
+		sum += rank
+	}
+	return sum
+}
+
+// addSigns enters the trigrams of the signs between digits: the sign in the middle, or first.
+func (p *prefilter) addSigns(wanted [cues]bool) {
+	digit := func(c byte) bool { return is(c, isDigit) }
+	hex := func(c byte) bool { return is(c, isHex) }
+	hexOrColon := func(c byte) bool { return is(c, isHex) || c == ':' }
+	any := func(byte) bool { return true }
+	p.addSign(wanted[cueDot], cueDot, '.', digit, digit, any)
+	p.addSign(wanted[cueColon], cueColon, ':', any, hexOrColon, any)
+	p.addSign(wanted[cueDash], cueDash, '-', hex, hex, any)
+	p.addSign(wanted[cuePlus], cuePlus, '+', any, digit, any)
+}
+
+func (p *prefilter) addSign(wanted bool, c cue, sign byte, before, after, then func(byte) bool) {
+	if !wanted {
+		return
+	}
+	mid, lead := map[uint32]bool{}, map[uint32]bool{}
+	for a := range 256 {
+		for b := range 256 {
+			if before(byte(a)) && after(byte(b)) {
+				mid[trigram([]byte{fold(byte(a)), fold(sign), fold(byte(b))})] = true
+			}
+			if after(byte(a)) && then(byte(b)) {
+				lead[trigram([]byte{fold(sign), fold(byte(a)), fold(byte(b))})] = true
+			}
+		}
+	}
+	for t := range mid {
+		p.enter(t, entry{cue: c, offset: 1})
+	}
+	for t := range lead {
+		p.enter(t, entry{cue: c})
+	}
+}
+
+// scan calls the detectors of s wherever one of them may find something in v from an offset on.
+func (p *prefilter) scan(s *scan, from int) {
+	b := s.v.b
+	if len(b) < from+3 {
+		p.pairs(s, from)
+		return
+	}
+	t := classTable[b[from]]
+	bits, pairs := &p.bits, p.digits
+	i := from
+	for ; i+2 < len(b); i += 2 {
+		t = t&(digitFlag|classMask)<<(2*classBits) | classTable[b[i+1]]<<classBits | classTable[b[i+2]]
+		if bits[t%trigrams>>6]>>(t&63)&1|uint64(t&(t>>classBits)&pairs) != 0 {
+			p.hit(s, t, i)
+		}
+	}
+	p.pairs(s, i-1)
+}
+
+// pairs looks for digits in the last bytes, that no trigram covers.
+func (p *prefilter) pairs(s *scan, from int) {
+	b := s.v.b
+	for i := max(from, 0); p.digits != 0 && i+1 < len(b); i++ {
+		if is(b[i], isDigit) && is(b[i+1], isDigit) {
+			s.digits(i)
+		}
+	}
+}
+
+func (p *prefilter) hit(s *scan, t uint32, i int) {
+	if pair := t & (t >> classBits) & p.digits; pair != 0 {
+		if pair&(digitFlag<<classBits) != 0 {
+			s.digits(i)
+		}
+		if pair&digitFlag != 0 {
+			s.digits(i + 1)
+		}
+	}
+	for n := p.first[t%trigrams]; n != 0; n = p.entries[n].next {
+		e := &p.entries[n]
+		if e.cue != cueLiteral {
+			s.sign(e.cue, i+int(e.offset))
+			continue
+		}
+		l := &p.literals[e.literal]
+		if at := i - int(e.offset); at >= 0 && p.matches(l.folded, s.v.b[at:]) {
+			s.ask(l.detector, at)
+		}
+	}
+}
+
+func (p *prefilter) matches(folded string, b []byte) bool {
+	if len(b) < len(folded) {
+		return false
+	}
+	for i := range len(folded) {
+		if fold(b[i]) != folded[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// ats calls the detectors that ask for the sign @.
+func ats(s *scan, from int) {
+	for i := from; ; i++ {
+		next := bytes.IndexByte(s.v.b[i:], '@')
+		if next < 0 {
+			return
+		}
+		i += next
+		s.sign(cueAt, i)
+	}
+}
+
+// runs calls the detectors that ask for long runs without a space. Every run of 23 bytes holds two words of eight, whatever
+// their alignment; the one whose distance from the run's start is least tells where it is.
+func runs(s *scan, from int) {
+	b := s.v.b
+	last := -8
+	for i := from; i+8 <= len(b); i += 8 {
+		if !solid(binary.LittleEndian.Uint64(b[i:])) {
+			continue
+		}
+		if last+8 == i {
+			if start := s.v.back(last, 8, isBase64); last-start < 8 {
+				s.sign(cueRun, start)
+			}
+		}
+		last = i
+	}
+}
+
+// solid says whether none of eight bytes is below '+', as spaces and most punctuation are, or above 0x7f.
+func solid(x uint64) bool {
+	const ones = 0x0101010101010101
+	return ((x-'+'*ones)|x)&(0x80*ones) == 0
+}
