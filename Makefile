@@ -27,7 +27,7 @@ deps: ## install what the tests need beyond Go: Python with venv, Node with npm 
 	@scripts/deps
 
 .PHONY: test
-test: deps vet test-go race test-sdk test-e2e fuzz check-generate ## all tests; installs what they need
+test: deps vet test-go race test-sdk test-e2e test-features fuzz check-generate ## all tests; installs what they need
 
 .PHONY: test-go
 test-go: ## the tests that need nothing but Go
@@ -49,6 +49,10 @@ test-sdk: build ## the vendors' official SDKs as clients
 .PHONY: test-e2e
 test-e2e: build ## the program as a user meets it, over sockets
 	cd test/e2e && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 15m ./...
+
+.PHONY: test-features
+test-features: build ## the Gateway API's conformance tests, without a cluster (Linux)
+	cd test/features && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 10m ./...
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME
