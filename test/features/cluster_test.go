@@ -39,8 +39,9 @@ type cluster struct {
 	api, client client.WithWatch
 	schemas     *schema.Registry
 	pods        *pods
-	// put writes the objects where the gateway reads them.
+	// put writes the objects to dir, where the gateway reads them.
 	put func(content string)
+	dir string
 	// changed has a value after a change that is not yet written.
 	changed chan struct{}
 	// addresses are those that Gateways without any of their own were given.

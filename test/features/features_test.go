@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/gateway-api/conformance"
 	"sigs.k8s.io/gateway-api/conformance/tests"
 	"sigs.k8s.io/gateway-api/conformance/utils/config"
+	"sigs.k8s.io/gateway-api/conformance/utils/roundtripper"
 	"sigs.k8s.io/gateway-api/conformance/utils/suite"
 	"sigs.k8s.io/gateway-api/pkg/features"
 
@@ -79,11 +81,36 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// TestConformanceOverHTTP2 has the routes' tests again with clients that speak HTTP/2 in plain text. Those that make requests
+// by the hundred are left out: the suite's client opens a connection for each.
+func TestConformanceOverHTTP2(t *testing.T) {
+	_, s := setUp(t)
+	s.RoundTripper = overHTTP2{s.RoundTripper}
+	for _, test := range tests.ConformanceTests {
+		many := strings.Contains(test.ShortName, "Weight") || strings.Contains(test.ShortName, "Percentage")
+		if strings.HasPrefix(test.ShortName, "HTTPRoute") && !many && s.SupportedFeatures.HasAll(test.Features...) {
+			t.Run(test.ShortName, func(t *testing.T) { test.Run(t, s) })
+		}
+	}
+}
+
+// overHTTP2 sends plain requests over HTTP/2.
+type overHTTP2 struct{ roundtripper.RoundTripper }
+
+// CaptureRoundTrip implements roundtripper.RoundTripper.
+func (o overHTTP2) CaptureRoundTrip(r roundtripper.Request) (*roundtripper.CapturedRequest, *roundtripper.CapturedResponse, error) {
+	if r.URL.Scheme == "http" {
+		r.Protocol = roundtripper.H2CPriorKnowledgeProtocol
+	}
+	return o.RoundTripper.CaptureRoundTrip(r)
+}
+
 // setUp runs a gateway and a cluster, with what the suite puts there before its tests.
 func setUp(t *testing.T) (*cluster, *suite.ConformanceTestSuite) {
 	gw := rig.Start(t, rig.Files{"objects.yaml": ""}, "--access-log", "")
 	c := newCluster(t, func(content string) { put(t, filepath.Join(gw.Dir, "objects.yaml"), content) })
-	c.start(t, gw.Dir)
+	c.dir = gw.Dir
+	c.start(t)
 	class := &gatewayv1.GatewayClass{
 		ObjectMeta: metav1.ObjectMeta{Name: translate.ClassName},
 		Spec:       gatewayv1.GatewayClassSpec{ControllerName: translate.ControllerName},
@@ -97,7 +124,7 @@ func setUp(t *testing.T) (*cluster, *suite.ConformanceTestSuite) {
 }
 
 // start runs the cluster until the test ends: changes go to the folder, and what the control plane says of the folder back.
-func (c *cluster) start(t *testing.T, dir string) {
+func (c *cluster) start(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	t.Cleanup(func() {
@@ -105,7 +132,7 @@ func (c *cluster) start(t *testing.T, dir string) {
 		running.Wait()
 	})
 	running.Go(func() { c.run(ctx) })
-	source := file.New(file.Options{Paths: []string{dir}, Decoder: resources.NewDecoder(func(string) (string, bool) { return "", false })})
+	source := file.New(file.Options{Paths: []string{c.dir}, Decoder: resources.NewDecoder(func(string) (string, bool) { return "", false })})
 	running.Go(func() {
 		controlplane.Run(ctx, source, func(u controlplane.Update) {
 			for _, p := range u.Problems {
