@@ -49,7 +49,7 @@ func (r *source) next(wait bool) (ai.Frame, error) {
 // Read implements io.Reader for the scanners.
 func (r *source) Read(p []byte) (int, error) {
 	if len(r.rest) == 0 {
-		if !r.wait {
+		if !r.wait && !buffered(r.body.Stream) {
 			return 0, errMore
 		}
 		piece, err := r.pull()
@@ -61,6 +61,12 @@ func (r *source) Read(p []byte) (int, error) {
 	n := copy(p, r.rest)
 	r.rest = r.rest[n:]
 	return n, nil
+}
+
+// buffered says that the next piece of a body is there: what comes together goes out together.
+func buffered(s exchange.Stream) bool {
+	b, ok := s.(interface{ Buffered() bool })
+	return ok && b.Buffered()
 }
 
 func (r *source) pull() ([]byte, error) {

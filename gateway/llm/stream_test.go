@@ -203,7 +203,7 @@ func TestClientLeaves(t *testing.T) {
 	})
 	g := newGateway(t, Options{})
 	g.serve(inOrder(g.openAI("a", v)))
-	x := leave(t, g, left, 2)
+	x := leave(t, g, left, 1)
 	if u := x.LLM.Usage; !u.Estimated || u.Output < 1 || u.Input < 4 || !x.Model.Aborted {
 		t.Errorf("usage %+v, model %+v", u, x.Model)
 	}
