@@ -220,20 +220,27 @@ func (l *line) bytes(name string, v []byte) {
 
 // appendQuoted writes a JSON string; what is not UTF-8 or a control character is escaped, what is too long is cut.
 func appendQuoted[T string | []byte](dst []byte, s T) []byte {
-	const hex = "0123456789abcdef"
+	if len(s) > maxText {
+		s = s[:maxText]
+	}
 	dst = append(dst, '"')
-	for i := 0; i < min(len(s), maxText); i++ {
-		c := s[i]
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c < 0x20 || c == 0x7f:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		case c < utf8.RuneSelf:
-			dst = append(dst, c)
-		default:
-			dst = utf8.AppendRune(dst, rune(c)) // as Latin-1: paths and hosts are ASCII already
+	clean := 0 // up to here all is in dst
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			dst = appendEscaped(append(dst, s[clean:i]...), c)
+			clean = i + 1
 		}
 	}
-	return append(dst, '"')
+	return append(append(dst, s[clean:]...), '"')
+}
+
+func appendEscaped(dst []byte, c byte) []byte {
+	const hex = "0123456789abcdef"
+	switch {
+	case c == '"' || c == '\\':
+		return append(dst, '\\', c)
+	case c < 0x20 || c == 0x7f:
+		return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+	}
+	return utf8.AppendRune(dst, rune(c)) // as Latin-1: paths and hosts are ASCII already
 }
