@@ -74,10 +74,16 @@ func idle(s scenario) scenario {
 
 const chatPath = "/v1/chat/completions"
 
+// page is prose as it stands in JSON, with the quotes and ends of lines that prose has.
+const page = `It was late when the last of them came down to the harbour, and the lamps along the quay had been lit. ` +
+	`Nobody spoke. The boat was where they had left it, its ropes stiff with salt, and beyond the wall the sea went on ` +
+	`as it had all day.\nAfter a while the old man put down his bag. \"We wait for the tide,\" he said, and sat. ` +
+	`So they waited: four people, a dog and eleven boxes, 40 minutes by the clock of the customs house, which was slow.\n\n`
+
 // chatBody is a request with a prompt of a size in bytes.
 func chatBody(model string, prompt int, stream bool) []byte {
-	const sentence = "The quick brown fox said \\\"no\\\" to the lazy dog, and went on.\\n"
-	text := strings.Repeat(sentence, prompt/len(sentence)+1)[:prompt/len(sentence)*len(sentence)]
+	text := strings.Repeat(page, prompt/len(page)+1)[:prompt]
+	text = text[:strings.LastIndexByte(text, ' ')] // splits no escape
 	flag := ""
 	if stream {
 		flag = `"stream":true,`
