@@ -18,6 +18,9 @@ func (s *Server) handle(p *port, x *exchange.Exchange) {
 		return
 	}
 	x.Route = &rule.RouteInfo
+	if rule.Timeout > 0 {
+		x.Deadline = x.Start.Add(rule.Timeout)
+	}
 	if filterRequest(x, rule.Request) {
 		b := rule.Pick()
 		if filterRequest(x, b.Request) {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -34,11 +35,21 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// builder forwards, and serves no models.
-type builder struct{}
+// builder forwards, and serves no models. wrap, if set, changes the handlers.
+type builder struct {
+	wrap func(exchange.Handler) exchange.Handler
+}
 
-func (builder) Forward(f table.Forward) exchange.Handler {
-	return forward.New(forward.Options{Cluster: f.Cluster, Name: f.Backend, RequestTimeout: f.RequestTimeout, BackendTimeout: f.BackendTimeout})
+func (b builder) Forward(f table.Forward) exchange.Handler {
+	h := newForward(f)
+	if b.wrap != nil {
+		return b.wrap(h)
+	}
+	return h
+}
+
+func newForward(f table.Forward) exchange.Handler {
+	return forward.New(forward.Options{Cluster: f.Cluster, Name: f.Backend, BackendTimeout: f.BackendTimeout})
 }
 
 func (builder) Model(string, map[string]*xdsv1.Resource, *table.Clusters) (exchange.Handler, error) {
@@ -49,10 +60,13 @@ func (builder) Mirrored(string, filter.Outcome) {}
 
 // gateway is a server with one HTTP listener whose every path leads to upstream.
 type gateway struct {
-	t      *testing.T
-	server *server.Server
-	store  *config.Store
-	addr   string
+	t        *testing.T
+	server   *server.Server
+	store    *config.Store
+	observer *observe.Observer
+	addr     string
+	upstream string
+	tls      *tls.Config // of clients; nil: plain text
 }
 
 func start(t *testing.T, upstream http.Handler) *gateway {
@@ -69,30 +83,40 @@ func start(t *testing.T, upstream http.Handler) *gateway {
 
 func startAt(t *testing.T, upstream string, protocol xdsv1.BackendProtocol) *gateway {
 	t.Helper()
+	g := startWith(t, builder{}, func(port int) config.Update { return oneRoute(port, upstream, protocol) })
+	g.upstream = upstream
+	return g
+}
+
+// startWith starts a gateway with the configuration that update makes for its port.
+func startWith(t *testing.T, b table.Builder, update func(port int) config.Update) *gateway {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	s, err := server.New(server.Options{Bind: "127.0.0.1", Observer: &observe.Observer{Metrics: observe.NewMetrics(), Log: log}, Log: log})
-	if err != nil {
+	g := &gateway{t: t, observer: &observe.Observer{Metrics: observe.NewMetrics(), Log: log}}
+	var err error
+	if g.server, err = server.New(server.Options{Bind: "127.0.0.1", Observer: g.observer, Log: log}); err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{t: t, server: s}
-	g.store = config.New(builder{}, func(tb *table.Table, _ map[string]*xdsv1.Resource) error { return s.Update(tb) })
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := s.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		g.store.Apply(context.Background(), config.Update{Full: true}) // closes the connections to upstreams
-	})
+	g.store = config.New(b, func(tb *table.Table, _ map[string]*xdsv1.Resource) error { return g.server.Update(tb) })
+	t.Cleanup(g.stop)
 	port := freePort(t)
-	if err := g.store.Apply(context.Background(), oneRoute(port, upstream, protocol)); err != nil {
+	if err := g.store.Apply(context.Background(), update(port)); err != nil {
 		t.Fatal(err)
 	}
 	g.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	return g
 }
 
-func freePort(t *testing.T) int {
+func (g *gateway) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := g.server.Shutdown(ctx); err != nil {
+		g.t.Errorf("shutdown: %v", err)
+	}
+	g.store.Apply(context.Background(), config.Update{Full: true}) // closes the connections to upstreams
+}
+
+func freePort(t testing.TB) int {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -127,9 +151,9 @@ func (g *gateway) clients() map[string]*http.Client {
 	out := map[string]*http.Client{}
 	for name, set := range map[string]func(*http.Protocols){
 		"h1": func(p *http.Protocols) { p.SetHTTP1(true) },
-		"h2": func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) },
+		"h2": func(p *http.Protocols) { p.SetUnencryptedHTTP2(g.tls == nil); p.SetHTTP2(g.tls != nil) },
 	} {
-		tr := &http.Transport{Protocols: new(http.Protocols), DisableCompression: true}
+		tr := &http.Transport{Protocols: new(http.Protocols), DisableCompression: true, TLSClientConfig: g.tls.Clone()}
 		set(tr.Protocols)
 		g.t.Cleanup(tr.CloseIdleConnections)
 		out[name] = &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
