@@ -89,8 +89,7 @@ func (r *received) mergeEndpoints(resp *discovery.DeltaDiscoveryResponse) (u con
 	return u, errors.Join(errs...)
 }
 
-// decode reads a resource of the wire into m; key gives the key in it. A kind that this version does not know has no key,
-// and the Sink refuses it.
+// decode reads a resource of the wire into m; key gives the key in it. A kind that this version does not know has none.
 func decode(n *discovery.Resource, k kind, m proto.Message, key func() string) error {
 	if t := n.GetResource().GetTypeUrl(); t != k.typeURL {
 		return fmt.Errorf("%s: is of type %q, expected %q", n.GetName(), t, k.typeURL)
@@ -98,10 +97,14 @@ func decode(n *discovery.Resource, k kind, m proto.Message, key func() string) e
 	if err := proto.Unmarshal(n.GetResource().GetValue(), m); err != nil {
 		return fmt.Errorf("%s: cannot be decoded: %w", n.GetName(), err)
 	}
-	if key := key(); key != "" && key != n.GetName() {
+	switch key := key(); key {
+	case n.GetName():
+		return nil
+	case "":
+		return fmt.Errorf("%s: is of a kind that this version does not know", n.GetName())
+	default:
 		return fmt.Errorf("%s: carries the key %q", n.GetName(), key)
 	}
-	return nil
 }
 
 // refuse notes that the endpoints of an update were not all accepted.
