@@ -27,7 +27,11 @@ type world struct {
 	sim  *rig.Simulator
 	port int
 	url  string
+	http *http.Client
 }
+
+// clock is that of the simulators, so that equal requests get equal answers.
+func clock() time.Time { return time.Unix(1_767_225_600, 0) }
 
 // files writes the configuration of a world.
 type files func(w *world) rig.Files
@@ -35,7 +39,7 @@ type files func(w *world) rig.Files
 // start runs a gateway before a simulator.
 func start(t testing.TB, f files, args ...string) *world {
 	t.Helper()
-	w := &world{t: t, sim: rig.Simulate(t, simulator.Options{Record: 64}), port: rig.Port(t)}
+	w := &world{t: t, sim: rig.Simulate(t, simulator.Options{Record: 4096, Now: clock}), port: rig.Port(t), http: client}
 	w.url = fmt.Sprintf("http://127.0.0.1:%d", w.port)
 	w.Gateway = rig.Start(t, f(w), args...)
 	return w
@@ -128,7 +132,7 @@ func (w *world) open(ctx context.Context, path string, body []byte, head ...stri
 	for i := 0; i+1 < len(head); i += 2 {
 		r.Header.Set(head[i], head[i+1])
 	}
-	return client.Do(r)
+	return w.http.Do(r)
 }
 
 // post sends a request and reads the answer to its end.
@@ -153,7 +157,7 @@ func (w *world) get(path string, head ...string) reply {
 	for i := 0; i+1 < len(head); i += 2 {
 		r.Header.Set(head[i], head[i+1])
 	}
-	resp, err := client.Do(r)
+	resp, err := w.http.Do(r)
 	if err != nil {
 		return reply{err: err}
 	}
@@ -175,6 +179,40 @@ func (r reply) want(t testing.TB, status int, parts ...string) {
 	}
 }
 
+// says checks the status, and that the text of the answer, whole or streamed, holds a part.
+func (r reply) says(t testing.TB, part string) {
+	t.Helper()
+	r.want(t, 200)
+	if text := r.text(); !strings.Contains(text, part) {
+		t.Errorf("the answer says %q, which lacks %q:\n%s", text, part, cut(r.body))
+	}
+}
+
+// text is what the model said, of both kinds of clients, whole or streamed.
+func (r reply) text() string {
+	type said struct{ Content, Text string }
+	var b strings.Builder
+	for line := range strings.Lines(r.body) {
+		var m struct {
+			Choices []struct{ Message, Delta said }
+			Content []said
+			Delta   said
+		}
+		data := []byte(strings.TrimPrefix(line, "data: "))
+		if json.Unmarshal(data, &m) != nil {
+			continue
+		}
+		for _, c := range m.Choices {
+			b.WriteString(c.Message.Content + c.Delta.Content)
+		}
+		for _, c := range m.Content {
+			b.WriteString(c.Text)
+		}
+		b.WriteString(m.Delta.Text)
+	}
+	return b.String()
+}
+
 // lacks checks that the body has none of the parts.
 func (r reply) lacks(t testing.TB, parts ...string) {
 	t.Helper()
@@ -186,8 +224,8 @@ func (r reply) lacks(t testing.TB, parts ...string) {
 }
 
 func cut(s string) string {
-	if len(s) > 2000 {
-		return s[:1000] + " ... " + s[len(s)-1000:]
+	if len(s) > 1000 {
+		return s[:500] + " ... " + s[len(s)-500:]
 	}
 	return s
 }
@@ -199,36 +237,26 @@ func (r reply) whole(t testing.TB, d dialect) {
 	r.lacks(t, d.failed)
 }
 
-// events gives the lines of a stream as they come.
-func events(resp *http.Response) <-chan string {
-	lines := make(chan string, 1024)
-	go func() {
-		defer close(lines)
-		for s := bufio.NewScanner(resp.Body); s.Scan(); {
-			if s.Text() != "" {
-				lines <- s.Text()
-			}
-		}
-	}()
-	return lines
-}
-
 // begin starts a stream and waits for its first content, so that it is known to be in flight.
 func (w *world) begin(ctx context.Context, a ask) (*http.Response, *bufio.Reader) {
 	w.t.Helper()
 	a.stream = true
 	resp, err := w.open(ctx, a.path, a.body())
-	if err != nil || resp.StatusCode != 200 {
-		w.t.Fatalf("stream of %s: %v %v", a.model, resp, err)
+	if err != nil {
+		w.t.Fatalf("stream of %s: %v", a.model, err)
 	}
 	w.t.Cleanup(func() { resp.Body.Close() })
+	if resp.StatusCode != 200 {
+		b, _ := io.ReadAll(resp.Body)
+		w.t.Fatalf("stream of %s: status %d: %s", a.model, resp.StatusCode, b)
+	}
 	r := bufio.NewReaderSize(resp.Body, 64<<10)
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
 			w.t.Fatalf("the stream of %s ended before its content: %v", a.model, err)
 		}
-		if strings.Contains(line, `"delta"`) && (strings.Contains(line, `"content":"`) && !strings.Contains(line, `"content":""`) || strings.Contains(line, "text_delta")) {
+		if strings.Contains(line, "text_delta") || strings.Contains(line, `"content":"`) && !strings.Contains(line, `"content":""`) {
 			return resp, r
 		}
 	}

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,8 +45,17 @@ func Binary(t testing.TB) string {
 	return path
 }
 
+// parallel is how many tests run at once where -parallel does not say: most of their time they wait.
+const parallel = "64"
+
 // Main runs the tests of a package and removes the binary after them.
 func Main(m *testing.M) {
+	said := false
+	flag.Parse()
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if !said {
+		flag.Set("test.parallel", parallel)
+	}
 	code := m.Run()
 	if path, err := binary(); err == nil && os.Getenv("NANTIAN") == "" {
 		os.RemoveAll(filepath.Dir(path))
