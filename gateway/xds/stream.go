@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,6 +161,16 @@ func (s *session) endpoints(ctx context.Context, resp *discovery.DeltaDiscoveryR
 	if err := s.received.tooMany(); err != nil {
 		return err
 	}
+	for key := range u.Endpoints {
+		delete(s.leaving, key)
+	}
+	if !s.serving {
+		// The resources that serve may still use them: those that do without were refused, or wait.
+		for _, key := range u.RemovedEndpoints {
+			s.leaving[key] = true
+		}
+		u.RemovedEndpoints = nil
+	}
 	start := time.Now()
 	err := s.o.Sink.Apply(ctx, u)
 	if err != nil {
@@ -221,6 +233,10 @@ func (s *session) release(ctx context.Context) error {
 	}
 	err := errors.Join(h.fault, s.o.Sink.Apply(ctx, u))
 	s.fed, s.serving = true, err == nil
+	if s.serving && len(s.leaving) > 0 {
+		err = s.o.Sink.Apply(ctx, config.Update{RemovedEndpoints: slices.Sorted(maps.Keys(s.leaving))})
+		clear(s.leaving)
+	}
 	s.saves.dirty(resources)
 	return s.answer(resources, h.response, err, time.Since(start))
 }

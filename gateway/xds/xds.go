@@ -109,8 +109,9 @@ type Client struct {
 
 	// What follows belongs to Run.
 	received *received
-	fed      bool // the Sink has been given a full set
-	serving  bool // the Sink serves what was received: it neither refused it nor has yet to get it
+	fed      bool            // the Sink has been given a full set
+	serving  bool            // the Sink serves what was received: it neither refused it nor has yet to get it
+	leaving  map[string]bool // endpoints that were removed while resources that use them may still serve
 	saves    saves
 
 	restored atomic.Bool // serves the set from disk
@@ -122,7 +123,7 @@ func New(o Options) (*Client, error) {
 	if o.Address == "" || o.Sink == nil {
 		return nil, errors.New("xds: Options.Address and Options.Sink are required")
 	}
-	c := &Client{o: o.withDefaults(), received: newReceived()}
+	c := &Client{o: o.withDefaults(), received: newReceived(), leaving: map[string]bool{}}
 	c.backoff = backoff{min: c.o.MinBackoff, max: c.o.MaxBackoff}
 	if o.Dir != "" {
 		if o.Key == nil {

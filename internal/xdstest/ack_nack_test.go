@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -150,4 +151,22 @@ func (s *sink) addresses(service string) (out []string) {
 		out = append(out, e.GetAddress())
 	}
 	return out
+}
+
+// Endpoints that a refused change does without stay until it is repaired: what serves still uses them.
+func TestRefusedChangeKeepsEndpoints(t *testing.T) {
+	w := newWatcher()
+	p, s := start(t, control.Options{Observer: w}), newSink()
+	run(t, options(&line{plane: p}, s))
+	first := snap(t, listener(), route("a", "/a", echoKey), backend("echo"))
+	p.set(first, echo("10.0.0.1"))
+	w.until(t, "ACK", acked(control.Version(first.Versions)))
+	p.set(snap(t, listener(), broken("b")), nil)
+	w.until(t, "NACK", func(dp control.DataPlane) bool { return dp.Resources.Refused != nil })
+	time.Sleep(100 * time.Millisecond) // the removal of the endpoints comes after the gathering time
+	if got := s.addresses("echo"); len(got) != 1 || s.path("a") != "/a" {
+		t.Errorf("a serves %s, echo is at %v", s.path("a"), got)
+	}
+	p.set(snap(t, listener()), nil)
+	eventually(t, "repaired, the endpoints go", func() bool { return len(s.addresses("echo")) == 0 && len(s.keys()) == 1 })
 }
