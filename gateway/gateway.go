@@ -149,7 +149,7 @@ func (b *builder) trust(cidrs []string) {
 // Forward implements table.Builder.
 func (b *builder) Forward(f table.Forward) exchange.Handler {
 	return forward.New(forward.Options{
-		Cluster: f.Cluster, Name: f.Backend, RequestTimeout: f.RequestTimeout, BackendTimeout: f.BackendTimeout,
+		Cluster: f.Cluster, Name: f.Backend, BackendTimeout: f.BackendTimeout,
 		Retry: retry(f.Retry), GRPC: f.GRPC, Trusted: &b.trusted,
 	})
 }

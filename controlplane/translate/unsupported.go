@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"cmp"
 	"fmt"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
@@ -14,7 +15,7 @@ func unsupported(r *xdsv1.Resource) error {
 		if rule.SessionPersistence != nil {
 			return notYet(at + ".sessionPersistence")
 		}
-		if err := unsupportedFilters(at, rule.Filters, rule.Backends); err != nil {
+		if err := cmp.Or(unsupportedFilters(at, rule.Filters, rule.Backends), notForModels(at, rule)); err != nil {
 			return err
 		}
 	}
@@ -39,6 +40,23 @@ func unsupportedFilters(at string, filters []*xdsv1.Filter, backends []*xdsv1.We
 	for i, b := range backends {
 		if err := unsupportedFilters(fmt.Sprintf("%s.backendRefs[%d]", at, i), b.Filters, nil); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// notForModels refuses what a rule says of attempts when it leads to models: an AIBackend has its own fallback, an
+// AIProvider its own timeouts, and two rules for one thing would contradict each other.
+func notForModels(at string, rule *xdsv1.HTTPRule) error {
+	for _, b := range rule.Backends {
+		if b.GetProvider() == "" && b.GetModels() == "" {
+			continue
+		}
+		switch {
+		case rule.Retry != nil:
+			return fmt.Errorf("%s.retry is not for models: use the fallback of an AIBackend", at)
+		case rule.BackendTimeout.AsDuration() > 0:
+			return fmt.Errorf("%s.timeouts.backendRequest is not for models: use the timeouts of the AIProvider", at)
 		}
 	}
 	return nil

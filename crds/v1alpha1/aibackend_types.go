@@ -38,7 +38,7 @@ type AIBackendList struct {
 // AIBackendSpec is the specification of an AIBackend.
 type AIBackendSpec struct {
 	// Models are the names that clients may put in "model". The exact name wins over one with "*", and of those the one with
-	// the longest text before it.
+	// the longest text around it.
 	// +required
 	// +listType=map
 	// +listMapKey=name

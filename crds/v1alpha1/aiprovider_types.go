@@ -219,17 +219,18 @@ type AISecretRef struct {
 // AIPassthrough has no settings yet.
 type AIPassthrough struct{}
 
-// AITimeouts bound one attempt at a provider. Zero means no limit.
+// AITimeouts bound one attempt at a provider. Zero, like one that is left out, means the default.
 type AITimeouts struct {
-	// Connect bounds the connection, TLS included. Left out, it is the gateway's default.
+	// Connect bounds the connection, TLS included. Left out, it is 5s.
 	// +optional
 	Connect *gatewayv1.Duration `json:"connect,omitempty"`
 
 	// FirstByte is the time from the end of the request to the first event with content: how long a model may think.
+	// Left out, it is 10m.
 	// +optional
 	FirstByte *gatewayv1.Duration `json:"firstByte,omitempty"`
 
-	// Idle is the longest silence between two reads of a response.
+	// Idle is the longest silence between two reads of a response. Left out, it is 5m.
 	// +optional
 	Idle *gatewayv1.Duration `json:"idle,omitempty"`
 }

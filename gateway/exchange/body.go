@@ -65,7 +65,7 @@ func (b *Body) Close() {
 type TooLargeError struct{ Limit int64 }
 
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("the request body is larger than the limit of %d bytes (limits.maxRequestBody)", e.Limit)
+	return fmt.Sprintf("the request body is larger than the limit for requests that have to be read, %d bytes", e.Limit)
 }
 
 // ReadBody reads the request body whole, up to limit bytes, and keeps it in x: it stays valid until x is released. The

@@ -24,9 +24,9 @@ type Options struct {
 	Cluster *upstream.Cluster
 	// Name of the backend for logs and metrics: "<ns>/<service>:<port>".
 	Name string
-	// RequestTimeout bounds the exchange from its start, BackendTimeout each attempt; 0: no limit.
-	RequestTimeout, BackendTimeout time.Duration
-	Retry                          Retry
+	// BackendTimeout bounds each attempt; 0: no limit but the exchange's deadline.
+	BackendTimeout time.Duration
+	Retry          Retry
 	// GRPC answers failures in gRPC's form.
 	GRPC bool
 	// Trusted are proxies whose X-Forwarded fields are believed; nil: none. They may change at any time.
@@ -81,9 +81,6 @@ func (h *Handler) prepare(x *exchange.Exchange, c *call) {
 	c.Upgrade = upgrade(x)
 	h1.RemoveNamed(&x.Req)
 	h.setForwarded(x)
-	if h.o.RequestTimeout > 0 {
-		x.Deadline = x.Start.Add(h.o.RequestTimeout)
-	}
 }
 
 // upgrade is the protocol that the client wants to switch to, if it is one that the gateway passes on: others (h2c) would

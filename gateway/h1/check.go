@@ -112,7 +112,7 @@ func checkRequestLine(line []byte) (minor byte, err error) {
 		return 0, bad("malformed request line")
 	}
 	target, proto, ok := bytes.Cut(rest, []byte{' '})
-	if !ok || len(target) == 0 || hasControl(target) || bytes.IndexByte(target, '\t') >= 0 {
+	if !ok || len(target) == 0 || hasControl(rest) || bytes.IndexByte(target, '\t') >= 0 {
 		return 0, bad("malformed request line")
 	}
 	switch string(proto) {

@@ -98,6 +98,9 @@ func (r *Reader) head(limit int) ([]byte, error) {
 			}
 			return b[:n], nil
 		}
+		if bareLineFeed(b[max(0, seen-1):]) {
+			return nil, bad("a line that does not end in CRLF")
+		}
 		seen = len(b)
 		if seen >= limit {
 			return nil, ErrHeadTooLarge
@@ -112,6 +115,21 @@ func (r *Reader) head(limit int) ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// bareLineFeed finds a line feed that follows something else than a carriage return: such a head never ends.
+func bareLineFeed(b []byte) bool {
+	for i := 0; i < len(b); {
+		j := bytes.IndexByte(b[i:], '\n')
+		if j < 0 {
+			return false
+		}
+		if i += j; i > 0 && b[i-1] != '\r' {
+			return true
+		}
+		i++
+	}
+	return false
 }
 
 // grow replaces the buffer by one of twice its size.

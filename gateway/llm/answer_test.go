@@ -189,7 +189,7 @@ func TestBodies(t *testing.T) {
 	g := newGateway(t, Options{MaxRequestBody: 100})
 	g.serve(inOrder(g.openAI("a", newVendor(t, jsonBody(completed)))))
 	g.chat(`{"model":"smart","messages":[{"role":"user","content":"`+strings.Repeat("x", 100)+`"}]}`).
-		want(t, 413, "100 bytes", "limits.maxRequestBody")
+		want(t, 413, "limit for requests that have to be read, 100 bytes")
 	g.chat(`{"model":"smart","model":"other","messages":[]}`).want(t, 400)
 	g.chat(`{"messages":[]}`).want(t, 400, "model")
 	g.chat(`nonsense`).want(t, 400)

@@ -218,7 +218,7 @@ func (c *h1Conn) refuse(x *exchange.Exchange, err error) {
 	case errors.As(err, &head):
 		x.Reply(head.Status, head.Text)
 	case errors.Is(err, h1.ErrHeadTooLarge):
-		x.Reply(431, "the request head is larger than the limit (limits.maxRequestHead)")
+		x.Reply(431, fmt.Sprintf("the request head is larger than the limit, %d bytes", c.p.server.limits().MaxRequestHead))
 	case errors.Is(err, os.ErrDeadlineExceeded) && c.r.Buffered() > 0:
 		x.Reply(408, "the request head did not arrive in time")
 	default:

@@ -92,7 +92,7 @@ func TestRulesCarryTheirSettings(t *testing.T) {
 			`)).Ports()[0]
 	r := p.Match(request(t, "GET h/"))
 	f := r.Pick().Handler.(*forwarder)
-	if r.Rule != "main" || f.Backend != "a/s:80" || f.RequestTimeout != 3*time.Second || f.BackendTimeout != time.Second ||
+	if r.Rule != "main" || f.Backend != "a/s:80" || r.Timeout != 3*time.Second || f.BackendTimeout != time.Second ||
 		f.Retry.GetAttempts() != 2 || f.GRPC {
 		t.Errorf("%+v %+v", r.RouteInfo, f.Forward)
 	}

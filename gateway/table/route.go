@@ -189,7 +189,7 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 	if err != nil {
 		return nil, err
 	}
-	r.Request, r.Response = chain.Request, chain.Response
+	r.Request, r.Response, r.Timeout = chain.Request, chain.Response, s.requestTimeout
 	if chain.Handler != nil {
 		r.Backends, r.total = []WeightedBackend{{Weight: 1, Handler: chain.Handler}}, 1
 		return r, nil
@@ -241,8 +241,7 @@ func (b *routeBuilder) forward(key string, s *ruleSpec) (exchange.Handler, error
 		return nil, fmt.Errorf("backend: %q is not the key of a backend", key)
 	}
 	return b.builder.Forward(Forward{
-		Cluster: cl, Backend: cl.Name, RequestTimeout: s.requestTimeout, BackendTimeout: s.backendTimeout,
-		Retry: s.retry, GRPC: s.grpc,
+		Cluster: cl, Backend: cl.Name, BackendTimeout: s.backendTimeout, Retry: s.retry, GRPC: s.grpc,
 	}), nil
 }
 

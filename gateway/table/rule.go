@@ -2,6 +2,7 @@ package table
 
 import (
 	"math/rand/v2"
+	"time"
 
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/filter"
@@ -16,6 +17,8 @@ type Rule struct {
 	Response []filter.Response
 	// Backends share the requests by weight. A rule that redirects has one, whose handler does that.
 	Backends []WeightedBackend
+	// Timeout bounds a request from its head to the last byte of the response, whatever the backend; 0: no limit.
+	Timeout time.Duration
 
 	total uint32 // of the weights
 }

@@ -34,11 +34,10 @@ type Forward struct {
 	Cluster *upstream.Cluster
 	// Backend is "<ns>/<service>:<port>", for logs and metrics.
 	Backend string
-	// RequestTimeout bounds a request from the last byte of its head to the last byte of the response, BackendTimeout one
-	// attempt.
-	RequestTimeout, BackendTimeout time.Duration
-	Retry                          *xdsv1.Retry
-	GRPC                           bool
+	// BackendTimeout bounds one attempt.
+	BackendTimeout time.Duration
+	Retry          *xdsv1.Retry
+	GRPC           bool
 }
 
 // Ports are the addresses and ports to listen at, in order of port and address.
