@@ -28,6 +28,9 @@ var builtins = []struct {
 	{name: "IPAddress", make: func(*Rule) []detector { return ipDetectors() }},
 	{name: "MACAddress", make: func(*Rule) []detector { return macDetectors() }},
 	{name: "URLPassword", make: one(urlDetector)},
+	{name: "NationalID", make: nationalDetectors},
+	{name: "CryptoWallet", make: walletDetectors},
+	{name: "Secrets", make: secretDetectors},
 }
 
 func one(make func() detector) func(*Rule) []detector {

@@ -45,6 +45,8 @@ type detector struct {
 	literals []string
 	// lead is how many bytes a match has before its first digit, for cueDigits.
 	lead int
+	// spaced says that there is a space among these.
+	spaced bool
 	// reach is how far the end of the cue can be from the start of a match, in bytes: what a stream holds back before the
 	// cue is seen. Literals need none: their own length holds.
 	reach int

@@ -10,7 +10,7 @@ const (
 )
 
 func emailDetector() detector {
-	return detector{kind: "Email", label: "EMAIL", cue: cueAt, reach: 2*maxLocal + 2, match: matchEmail}
+	return detector{kind: "Email", label: "EMAIL", cue: cueAt, reach: maxLocal + 2, match: matchEmail}
 }
 
 // matchEmail judges the sign @ at an offset: unquoted local parts of ASCII and Latin letters, and domains whose last label

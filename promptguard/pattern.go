@@ -3,6 +3,7 @@ package promptguard
 import (
 	"errors"
 	"regexp/syntax"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/wasilibs/go-re2/experimental"
@@ -27,48 +28,97 @@ func pattern(expr string, maxLength int) (detector, error) {
 	return d, nil
 }
 
+// maxHeads is how many beginnings an expression may have to be found by them.
+const maxHeads = 48
+
 // leading returns the literals one of which every match begins with, or nil if they are not known or too short to look for.
 func leading(re *syntax.Regexp) []string {
-	switch re.Op {
-	case syntax.OpCapture:
-		return leading(re.Sub[0])
-	case syntax.OpConcat:
-		for _, sub := range re.Sub {
-			if sub.Op == syntax.OpWordBoundary || sub.Op == syntax.OpNoWordBoundary {
-				continue
-			}
-			return leading(sub)
+	all, _ := heads(re)
+	for i, h := range all {
+		if len(h) < least {
+			return nil
 		}
-	case syntax.OpAlternate:
-		var all []string
-		for _, sub := range re.Sub {
-			lits := leading(sub)
-			if lits == nil {
-				return nil
-			}
-			all = append(all, lits...)
-		}
-		return all
-	case syntax.OpLiteral:
-		if text := plain(re); len(text) >= least {
-			return []string{text[:min(len(text), maxLiteral)]}
-		}
+		all[i] = h[:min(len(h), maxLiteral)]
 	}
-	return nil
+	return all
 }
 
-// plain returns the beginning of a literal that is written in one way only but for the case of ASCII letters. The letters k
-// and s have other forms (U+212A, U+017F) that an expression in any case matches too.
-func plain(re *syntax.Regexp) string {
-	anyCase := re.Flags&syntax.FoldCase != 0
-	var text []byte
-	for _, r := range re.Rune {
-		if anyCase && (r >= utf8.RuneSelf || r|0x20 == 'k' || r|0x20 == 's') {
-			break
+// heads returns what matches of an expression begin with, and whether that is all of each match. ASCII letters stand for
+// both cases.
+func heads(re *syntax.Regexp) (all []string, whole bool) {
+	switch re.Op {
+	case syntax.OpEmptyMatch, syntax.OpWordBoundary, syntax.OpNoWordBoundary, syntax.OpBeginText, syntax.OpBeginLine:
+		return []string{""}, true
+	case syntax.OpCapture:
+		return heads(re.Sub[0])
+	case syntax.OpLiteral:
+		return literalHeads(re)
+	case syntax.OpCharClass:
+		for i := 0; i < len(re.Rune); i += 2 {
+			for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
+				if all = append(all, string(r)); len(all) > 10 {
+					return nil, false
+				}
+			}
 		}
-		text = utf8.AppendRune(text, r)
+		return all, true
+	case syntax.OpAlternate:
+		whole = true
+		for _, sub := range re.Sub {
+			h, w := heads(sub)
+			if h == nil || len(all)+len(h) > maxHeads {
+				return nil, false
+			}
+			all, whole = append(all, h...), whole && w
+		}
+		return all, whole
+	case syntax.OpConcat:
+		return concatHeads(re.Sub)
 	}
-	return string(text)
+	return nil, false
+}
+
+func concatHeads(subs []*syntax.Regexp) (all []string, whole bool) {
+	all, whole = []string{""}, true
+	for _, sub := range subs {
+		h, w := heads(sub)
+		if h == nil || len(h)*len(all) > maxHeads {
+			return all, false
+		}
+		all = cross(all, h)
+		if !w {
+			return all, false
+		}
+	}
+	return all, true
+}
+
+func cross(left, right []string) []string {
+	var out []string
+	for _, l := range left {
+		for _, r := range right {
+			out = append(out, l+r)
+		}
+	}
+	return out
+}
+
+// literalHeads knows that some letters have more than two forms: k and s have cousins beyond ASCII (U+212A, U+017F).
+func literalHeads(re *syntax.Regexp) (all []string, whole bool) {
+	all = []string{""}
+	for _, r := range re.Rune {
+		forms := []string{string(r)}
+		for other := unicode.SimpleFold(r); re.Flags&syntax.FoldCase != 0 && other != r; other = unicode.SimpleFold(other) {
+			if other >= utf8.RuneSelf || r >= utf8.RuneSelf {
+				forms = append(forms, string(other))
+			}
+		}
+		if len(all)*len(forms) > maxHeads {
+			return all, false
+		}
+		all = cross(all, forms)
+	}
+	return all, true
 }
 
 // A patternSet finds out which of the patterns without a literal occur in a text at all, in one pass.

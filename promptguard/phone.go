@@ -61,7 +61,10 @@ func nationalPhone(regions []string) func(*view, int) match {
 // nationalLength keeps the short local forms out, that have no area code.
 func nationalLength(region string, digits []byte) bool {
 	if phonenumbers.GetCountryCodeForRegion(region) == 1 {
-		return len(digits) == 10 || len(digits) == 11 && digits[0] == '1'
+		if len(digits) == 11 && digits[0] == '1' {
+			digits = digits[1:]
+		}
+		return len(digits) == 10 && digits[0] >= '2' && digits[3] >= '2' // NXX-NXX-XXXX
 	}
 	return len(digits) >= 9
 }

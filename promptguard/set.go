@@ -47,6 +47,7 @@ type Set struct {
 	filter    *prefilter
 	patterns  *patternSet
 	reach     int      // the longest of the detectors'
+	spaced    []int    // detectors with a space before their cue
 	prefixes  prefixes // of literals
 	scans     sync.Pool
 }
@@ -65,6 +66,9 @@ func Compile(rules []Rule) (*Set, error) {
 	for i, d := range s.detectors {
 		s.byCue[d.cue] = append(s.byCue[d.cue], i)
 		s.reach = max(s.reach, d.reach)
+		if d.spaced {
+			s.spaced = append(s.spaced, i)
+		}
 	}
 	s.filter = newPrefilter(s.detectors)
 	s.prefixes = newPrefixes(s.filter.literals)

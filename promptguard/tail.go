@@ -29,6 +29,13 @@ func (s *Set) tail(v *view, from int) int {
 	for low := max(0, from, len(b)-s.reach); hold > low && !is(b[hold-1], isSpace); {
 		hold--
 	}
+	for _, d := range s.spaced {
+		for k := 1; k <= s.detectors[d].lead+1 && k <= len(b)-from; k++ {
+			if m := s.detectors[d].match(v, len(b)-k); m.state == more {
+				hold = min(hold, m.start)
+			}
+		}
+	}
 	if n := s.prefixes.at(b[max(0, from):]); n > 0 {
 		hold = min(hold, len(b)-n)
 	}
