@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,12 +36,14 @@ encodings and estimates for models whose vocabulary is not public; -o json says 
 	}
 	cmd.Flags().StringVar(&model, "model", "", "count as this model does (default gpt-5)")
 	cmd.Flags().StringVar(&encoding, "encoding", "", "count in this encoding: "+strings.Join(tokenizer.New().Encodings(), ", "))
-	cmd.MarkFlagsMutuallyExclusive("model", "encoding")
 	outputFlag(cmd, &output)
 	return cmd
 }
 
 func chooseTokenizer(r *tokenizer.Registry, model, encoding string) (tokenizer.Tokenizer, error) {
+	if model != "" && encoding != "" {
+		return nil, usageError{errors.New("--model and --encoding: expected one of them")}
+	}
 	if encoding == "" {
 		if model == "" {
 			model = "gpt-5"
