@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -130,8 +131,9 @@ func TestBrokenFile(t *testing.T) {
 			w.chat(hello).want(t, 200)
 			from := w.Messages.Len()
 			w.Put("models.yaml", strings.Replace(good, broken.old, broken.new, 1))
-			if w.Messages.Line(from, 2*time.Second, broken.told...) == "" {
-				t.Errorf("no message has %q", broken.told)
+			line := w.Messages.Line(from, 2*time.Second, broken.told...)
+			if !regexp.MustCompile(`models\.yaml:[1-9]`).MatchString(line) {
+				t.Errorf("no message has a line and %q", broken.told)
 			}
 			w.chat(hello).want(t, 200)
 			w.Put("models.yaml", good+rig.Model("repaired", "ollama"))

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/nantian-gw/nantian/test/rig"
@@ -53,8 +54,8 @@ func TestDiesMidStream(t *testing.T) {
 		}
 		var ms []string
 		for _, s := range rig.Schemas {
-			for _, fault := range midStream {
-				ms = append(ms, rig.Model(s.Name+" "+fault, s.Name+"/sim?tokens=30&"+fault))
+			for fault := range midStream {
+				ms = append(ms, rig.Model(s.Name+" "+fault, s.Name+"/sim?tokens=30&"+fault+"=9"))
 			}
 		}
 		f["models.yaml"] = b + rig.Models(ms...)
@@ -62,7 +63,7 @@ func TestDiesMidStream(t *testing.T) {
 	})
 	for _, d := range dialects {
 		for _, s := range rig.Schemas {
-			for _, fault := range midStream {
+			for fault := range midStream {
 				t.Run(d.name+" "+s.Name+" "+fault, func(t *testing.T) {
 					t.Parallel()
 					dies(t, w, d, s.Name+" "+fault)
@@ -72,14 +73,18 @@ func TestDiesMidStream(t *testing.T) {
 	}
 }
 
-// midStream are the ways to die after a few events.
-var midStream = []string{"cut-after=9", "error-after=9", "malformed-after=9", "hang-after=9"}
+// midStream are the ways to die after a few events, with the word for it in metrics.
+var midStream = map[string]string{"cut-after": "connect", "error-after": "server_error", "malformed-after": "server_error", "hang-after": "timeout"}
 
 func dies(t *testing.T, w *world, d dialect, model string) {
-	r := w.chat(ask{dialect: d, model: model, text: "Tell me" + " of " + d.name, stream: true})
+	r := w.chat(ask{dialect: d, model: model, text: "Tell me", stream: true})
 	r.want(t, 200, d.failed)
 	r.lacks(t, d.end)
 	e := w.Logged(`"requested_model":"`+model+`"`, `"path":"`+d.path+`"`)
+	_, fault, _ := strings.Cut(model, " ")
+	if n := w.Metric("nantian_ai_attempts_total", fmt.Sprintf("outcome=%q", midStream[fault]), fmt.Sprintf("provider=%q", e.Provider)); n == 0 {
+		t.Errorf("no attempt of %s is counted as %s", e.Provider, midStream[fault])
+	}
 	if e.Status != 200 || e.Note == "" || e.Input == 0 || e.Output == 0 || !e.Estimated {
 		t.Errorf("logged %+v", e)
 	}
