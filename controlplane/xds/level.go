@@ -135,6 +135,9 @@ func (r *reduction) withhold(key string) {
 			r.closed[t.GetKey()] = true
 		}
 		delete(r.out, key)
+	case r.unknown(m):
+		r.closed[key] = true
+		delete(r.out, key)
 	case m.GetRuntime() != nil:
 		r.newer(m.ProtoReflect(), true)
 		r.out[key] = m
@@ -151,6 +154,13 @@ func (r *reduction) withhold(key string) {
 	default:
 		r.closed[key] = true
 	}
+}
+
+// unknown says whether a resource is of a kind that came after the level.
+func (r *reduction) unknown(m *xdsv1.Resource) bool {
+	p := m.ProtoReflect()
+	f := p.WhichOneof(p.Descriptor().Oneofs().ByName("kind"))
+	return f == nil || r.since(f.FullName()) > r.level
 }
 
 // pruneRoute closes those rules of a route that hold something newer, or all when it is the route itself that does.

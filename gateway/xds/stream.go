@@ -172,7 +172,10 @@ func (s *session) endpoints(ctx context.Context, resp *discovery.DeltaDiscoveryR
 		u.RemovedEndpoints = nil
 	}
 	start := time.Now()
-	err := s.o.Sink.Apply(ctx, u)
+	var err error
+	if len(u.Endpoints)+len(u.RemovedEndpoints) > 0 {
+		err = s.o.Sink.Apply(ctx, u)
+	}
 	if err != nil {
 		s.received.refuse(u)
 	}
@@ -227,18 +230,32 @@ func (s *session) release(ctx context.Context) error {
 		h.timer.Stop()
 	}
 	start := time.Now()
-	u := h.update
-	if !s.fed {
-		u = s.received.full()
-	}
-	err := errors.Join(h.fault, s.o.Sink.Apply(ctx, u))
-	s.fed, s.serving = true, err == nil
-	if s.serving && len(s.leaving) > 0 {
-		err = s.o.Sink.Apply(ctx, config.Update{RemovedEndpoints: slices.Sorted(maps.Keys(s.leaving))})
-		clear(s.leaving)
-	}
+	s.verdict = errors.Join(h.fault, s.apply(ctx, h.update))
+	s.serving = s.verdict == nil
 	s.saves.dirty(resources)
-	return s.answer(resources, h.response, err, time.Since(start))
+	return s.answer(resources, h.response, errors.Join(s.verdict, s.leave(ctx)), time.Since(start))
+}
+
+// apply gives the Sink a change of resources. When there is none the verdict on what it has stands.
+func (s *session) apply(ctx context.Context, u config.Update) error {
+	switch {
+	case !s.fed:
+		u = s.received.full()
+	case len(u.Set)+len(u.Removed) == 0:
+		return s.verdict
+	}
+	s.fed = true
+	return s.o.Sink.Apply(ctx, u)
+}
+
+// leave takes away the endpoints that nothing uses any more once what was received serves.
+func (s *session) leave(ctx context.Context) error {
+	if !s.serving || len(s.leaving) == 0 {
+		return nil
+	}
+	u := config.Update{RemovedEndpoints: slices.Sorted(maps.Keys(s.leaving))}
+	clear(s.leaving)
+	return s.o.Sink.Apply(ctx, u)
 }
 
 // maxReason is the most bytes of a NACK's reason.

@@ -110,6 +110,7 @@ type Client struct {
 	// What follows belongs to Run.
 	received *received
 	fed      bool            // the Sink has been given a full set
+	verdict  error           // of the Sink on what was received, when it last got any
 	serving  bool            // the Sink serves what was received: it neither refused it nor has yet to get it
 	leaving  map[string]bool // endpoints that were removed while resources that use them may still serve
 	saves    saves

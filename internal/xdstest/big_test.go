@@ -10,7 +10,7 @@ import (
 	control "github.com/nantian-gw/nantian/controlplane/xds"
 )
 
-func big(name string, bytes int) *xdsv1.Resource { return secret(name, strings.Repeat("x", bytes)) }
+func sized(name string, bytes int) *xdsv1.Resource { return secret(name, strings.Repeat("x", bytes)) }
 
 // A first response over gRPC's default of 4 MiB arrives, and a reconnect with many versions as well.
 func TestBigFirstResponse(t *testing.T) {
@@ -18,7 +18,7 @@ func TestBigFirstResponse(t *testing.T) {
 	p, s := start(t, control.Options{Observer: w}), newSink()
 	rs := []*xdsv1.Resource{listener()}
 	for i := range 20000 {
-		rs = append(rs, big("s"+strconv.Itoa(i)+strings.Repeat("n", 200), 2000))
+		rs = append(rs, sized("s"+strconv.Itoa(i)+strings.Repeat("n", 200), 2000))
 	}
 	all := snap(t, rs...)
 	p.set(all, nil)

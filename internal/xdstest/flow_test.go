@@ -37,7 +37,7 @@ func TestOneResponseAtATime(t *testing.T) {
 func TestStuckClientDelaysNobody(t *testing.T) {
 	w := newWatcher()
 	p, s := start(t, control.Options{Observer: w}), newSink()
-	p.set(snap(t, listener(), big("s", 8<<20)), nil)
+	p.set(snap(t, listener(), sized("s", 8<<20)), nil)
 	for range 3 {
 		stuck := open(t, p)
 		stuck.subscribe(control.TypeResource, nil)
@@ -45,7 +45,7 @@ func TestStuckClientDelaysNobody(t *testing.T) {
 	}
 	run(t, options(&line{plane: p}, s))
 	for i := range 20 {
-		now := snap(t, listener(), big("s", 8<<20), secret("n", strconv.Itoa(i)))
+		now := snap(t, listener(), sized("s", 8<<20), secret("n", strconv.Itoa(i)))
 		p.set(now, nil)
 		w.until(t, "ACK", acked(control.Version(now.Versions)))
 	}

@@ -26,10 +26,11 @@ type raw struct {
 
 func open(t testing.TB, p *plane, opts ...grpc.DialOption) *raw {
 	t.Helper()
-	opts = append([]grpc.DialOption{
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return p.pipe.DialContext(ctx) }),
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(256 << 20)),
-	}, opts...)
+	if p != nil {
+		opts = append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return p.pipe.DialContext(ctx) }))
+	}
+	opts = append(opts, grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(256<<20)))
 	conn, err := grpc.NewClient("passthrough:///pipe", opts...)
 	if err != nil {
 		t.Fatal(err)

@@ -47,7 +47,7 @@ func TestControlPlaneRestart(t *testing.T) {
 // Stopping does not wait for data planes that do not read.
 func TestStopWithStuckClient(t *testing.T) {
 	p := start(t, control.Options{})
-	p.set(snap(t, listener(), big("s", 3<<20)), nil)
+	p.set(snap(t, listener(), sized("s", 3<<20)), nil)
 	c := open(t, p)
 	c.subscribe(control.TypeResource, nil)
 	eventually(t, "the stream is open", func() bool { return len(p.server.DataPlanes(group)) == 1 })

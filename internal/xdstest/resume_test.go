@@ -71,6 +71,29 @@ func TestResumeAfterRefusal(t *testing.T) {
 	}
 }
 
+// What was refused is refused again on a replica that has the same: nothing is sent, and nothing is taken for accepted.
+func TestResumeRefused(t *testing.T) {
+	w := newWatcher()
+	p, s := start(t, control.Options{Observer: w}), newSink()
+	l := &line{plane: p}
+	run(t, options(l, s))
+	bad := snap(t, listener(), broken("b"), backend("echo"))
+	p.set(bad, echo())
+	w.until(t, "NACK", func(dp control.DataPlane) bool { return dp.Resources.Refused != nil })
+	before := s.count()
+	l.to(nil)
+	p.stop()
+	w2 := newWatcher()
+	replica := start(t, control.Options{Observer: w2})
+	replica.set(bad, echo())
+	l.to(replica)
+	dp := w2.until(t, "an answer", func(dp control.DataPlane) bool { return dp.Resources.Refused != nil || dp.Resources.Acked != "" })
+	if r := dp.Resources.Refused; r == nil || !slices.Equal(r.Keys, []string{"route/http/prod/b"}) {
+		t.Errorf("after a reconnect: %+v", dp.Resources)
+	}
+	s.since(t, before, nil, nil)
+}
+
 // A data plane that is started anew announces what it finds on disk.
 func TestResumeAfterRestart(t *testing.T) {
 	w := newWatcher()
