@@ -4,7 +4,7 @@ package promptguard
 var layouts = [][]int{{4, 4, 4, 4}, {4, 6, 5}, {4, 6, 4}, {4, 4, 4, 4, 3}}
 
 func cardDetector() detector {
-	return detector{kind: "CreditCard", label: "CREDIT_CARD", cue: cueDigits, reach: 4, match: matchCard}
+	return detector{kind: "CreditCard", label: "CREDIT_CARD", cue: cueDigits, runs: 1<<4 | 127<<13, match: matchCard}
 }
 
 // matchCard judges a run of digits: 13 to 19 together, or in the groups that cards are printed in, whose issuer range is in

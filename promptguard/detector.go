@@ -45,6 +45,10 @@ type detector struct {
 	literals []string
 	// lead is how many bytes a match has before its first digit, for cueDigits.
 	lead int
+	// runs are the lengths of the run of digits, as bits, where not any will do.
+	runs uint32
+	// then is the byte that follows this run, where it is not 0.
+	then byte
 	// spaced says that there is a space among these.
 	spaced bool
 	// reach is how far the end of the cue can be from the start of a match, in bytes: what a stream holds back before the

@@ -12,7 +12,7 @@ var ibanLengths = map[string]int{
 }
 
 func ibanDetector() detector {
-	return detector{kind: "IBAN", label: "IBAN", cue: cueDigits, lead: 2, reach: 4, match: matchIBAN}
+	return detector{kind: "IBAN", label: "IBAN", cue: cueDigits, lead: 2, match: matchIBAN}
 }
 
 // matchIBAN judges a country's two letters before digits: a known length, in one piece or with a space or dash now and then

@@ -17,8 +17,9 @@ func nationalDetectors(*Rule) []detector {
 		id := &nationalIDs[i]
 		for k, sh := range append(append([]shape(nil), id.shapes...), id.named...) {
 			named := k >= len(id.shapes)
-			lead := strings.Index(string(sh), "99")
-			dets = append(dets, detector{kind: "NationalID/" + id.name, label: "NATIONAL_ID", cue: cueDigits, lead: lead, reach: lead + 3,
+			lead := sh.lead()
+			_, then := sh.run()
+			dets = append(dets, detector{kind: "NationalID/" + id.name, label: "NATIONAL_ID", cue: cueDigits, lead: lead, runs: sh.runs(), then: then,
 				spaced: strings.Contains(string(sh[:lead]), " "),
 				match:  func(v *view, at int) match { return id.match(v, at, sh, named) }})
 		}
@@ -27,8 +28,8 @@ func nationalDetectors(*Rule) []detector {
 }
 
 func (id *nationalID) match(v *view, at int, sh shape, named bool) match {
-	var num number
-	end, s := sh.match(v, at, &num)
+	end, s := sh.match(v, at)
+	num := &v.work.number
 	if s == more {
 		return v.undecided(at)
 	}

@@ -20,7 +20,7 @@ func phoneDetectors(regions []string) []detector {
 	national := nationalPhone(regions)
 	return []detector{
 		{kind: "PhoneNumber", label: "PHONE_NUMBER", cue: cuePlus, reach: 4, match: matchPhone},
-		{kind: "PhoneNumber", label: "PHONE_NUMBER", cue: cueDigits, reach: 4, match: national},
+		{kind: "PhoneNumber", label: "PHONE_NUMBER", cue: cueDigits, match: national},
 	}
 }
 
@@ -39,14 +39,20 @@ var phoneWords = []string{"phone", "tel", "telephone", "mobile", "cell", "call",
 // nationalPhone judges a run of digits: a number written the way of one of some regions, with signs between its digits or
 // after a word that calls it a phone number.
 func nationalPhone(regions []string) func(*view, int) match {
-	trunk := func(c byte) bool { return c == '0' }
 	nanp := slices.ContainsFunc(regions, func(r string) bool { return phonenumbers.GetCountryCodeForRegion(r) == 1 })
 	return func(v *view, at int) match {
 		start := at
-		if at > 0 && v.b[at-1] == '(' {
+		switch group := v.run(at, 12, isDigit) - at; {
+		case v.b[at] == '0':
+		case !nanp || group != 3 && group < 10:
+			return match{}
+		case at > 1 && v.b[at-2] == '1' && (v.b[at-1] == '-' || v.b[at-1] == '.'):
+			start -= 2
+		}
+		if start > 0 && v.b[start-1] == '(' {
 			start--
 		}
-		if v.before(start, isAlnum) || start > 0 && !opens(v.b[start-1]) || !trunk(v.b[at]) && !nanp && start == at {
+		if start > 0 && !opens(v.b[start-1]) {
 			return match{}
 		}
 		return judgePhone(v, start, start, func(digits []byte) bool {
@@ -90,7 +96,8 @@ type phone struct {
 
 // judgePhone reads groups of digits from an offset on, and takes the longest number that a numbering plan has.
 func judgePhone(v *view, start, at int, valid func([]byte) bool) match {
-	var p phone
+	p := &v.work.phone
+	*p = phone{}
 	end, known := p.read(v, at)
 	if !known {
 		return v.undecided(start)

@@ -19,6 +19,8 @@ type work struct {
 	steps     int
 	err       error
 	now, next queue
+	number    number
+	phone     phone
 }
 
 // ErrCostly is the error of a text on which the users' patterns would take too long. Such a text cannot be judged.

@@ -67,14 +67,24 @@ func (s *scan) ask(detector, at int) {
 
 // digits lets the detectors of numbers judge the run of digits around an offset.
 func (s *scan) digits(at int) {
-	const longest = 20
+	const longest = maxRun
 	start := s.v.back(at, longest, isDigit)
 	if start == s.last || at-start >= longest {
 		return
 	}
 	s.last = start
-	for _, d := range s.set.byCue[cueDigits] {
-		s.ask(d, start-s.set.detectors[d].lead)
+	end := s.v.run(start, len(s.set.byRun)-1, isDigit)
+	if end == len(s.v.b) && !s.v.end {
+		return // the tail holds it
+	}
+	then := byte(0)
+	if end < len(s.v.b) {
+		then = s.v.b[end]
+	}
+	for _, r := range s.set.byRun[end-start] {
+		if r.then == 0 || r.then == then {
+			s.ask(r.detector, start-r.lead)
+		}
 	}
 }
 

@@ -56,7 +56,7 @@ func secretDetector(name, expr string) detector {
 		return d
 	}
 	if p.first['9'] && !p.first['a'] && !p.first['A'] {
-		d.cue, d.reach = cueDigits, 4
+		d.cue, d.runs = cueDigits, 7<<8
 		return d
 	}
 	back := runBack[name]

@@ -44,6 +44,7 @@ type Set struct {
 	detectors []detector
 	owners    [][]int // by detector: the rules that want it
 	byCue     [cues][]int
+	byRun     [maxRun + 1][]runDetector
 	filter    *prefilter
 	patterns  *patternSet
 	reach     int      // the longest of the detectors'
@@ -66,6 +67,14 @@ func Compile(rules []Rule) (*Set, error) {
 	for i, d := range s.detectors {
 		s.byCue[d.cue] = append(s.byCue[d.cue], i)
 		s.reach = max(s.reach, d.reach)
+		if d.cue == cueDigits {
+			s.reach = max(s.reach, maxRun+d.lead+len("(1-")+1)
+		}
+		for n := range s.byRun {
+			if d.cue == cueDigits && (d.runs == 0 || d.runs>>n&1 == 1) {
+				s.byRun[n] = append(s.byRun[n], runDetector{i, d.lead, d.then})
+			}
+		}
 		if d.spaced {
 			s.spaced = append(s.spaced, i)
 		}
@@ -117,6 +126,15 @@ func (s *Set) Rules() []string {
 		names[i] = r.Name
 	}
 	return names
+}
+
+// maxRun is the length of the longest run of digits that a detector asks for.
+const maxRun = 20
+
+// A runDetector is one for cueDigits, with what is needed to choose it.
+type runDetector struct {
+	detector, lead int
+	then           byte
 }
 
 // A builder gathers the detectors of rules. Rules that want the same share it.

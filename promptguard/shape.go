@@ -1,5 +1,7 @@
 package promptguard
 
+import "strings"
+
 // A shape is how a number is written. In it 9 is a digit, A a letter of either case, X a letter or digit, _ a space, dash or
 // dot that may be missing, and anything else itself.
 type shape string
@@ -27,11 +29,13 @@ func (n *number) add(c byte) bool {
 	return true
 }
 
-// match reads a shape at an offset and returns where it ends. Neither a letter nor a digit may stand before or after it.
-func (sh shape) match(v *view, at int, into *number) (end int, s state) {
+// match reads a shape at an offset, its number into the view's work, and returns where it ends. Neither a letter nor a digit
+// may stand before or after it.
+func (sh shape) match(v *view, at int) (end int, s state) {
 	if v.before(at, isAlnum) || at > 0 && v.b[at-1] >= 0xC3 && v.b[at-1] <= 0xC9 {
 		return 0, no
 	}
+	into := &v.work.number
 	into.n = 0
 	i := at
 	for k := range len(sh) {
@@ -72,14 +76,28 @@ func (sh shape) allows(k int, c byte) bool {
 	return c == sh[k]
 }
 
-// lead is the number of bytes before the first digit.
-func (sh shape) lead() int {
-	for i := range len(sh) {
-		if sh[i] == '9' {
-			return i
-		}
+// lead is the number of bytes before the first two digits.
+func (sh shape) lead() int { return strings.Index(string(sh), "99") }
+
+// run is the length of the run of these digits and the byte that follows it: 0 where a letter, a digit or nothing does.
+func (sh shape) run() (length int, then byte) {
+	i := sh.lead()
+	for i+length < len(sh) && sh[i+length] == '9' {
+		length++
 	}
-	return len(sh)
+	if i+length == len(sh) || sh[i+length] == 'A' || sh[i+length] == 'X' {
+		return length, 0
+	}
+	return length, sh[i+length]
+}
+
+// runs are the lengths that the run can have, as bits.
+func (sh shape) runs() uint32 {
+	n, _ := sh.run()
+	if i := sh.lead() + n; i < len(sh) && sh[i] == 'X' {
+		return 3 << n
+	}
+	return 1 << n
 }
 
 // continued says whether a number goes on after its end: by a dot or dash and one more digit.

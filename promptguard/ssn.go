@@ -1,7 +1,7 @@
 package promptguard
 
 func ssnDetector() detector {
-	return detector{kind: "SSN", label: "SSN", cue: cueDigits, reach: 4, match: matchSSN}
+	return detector{kind: "SSN", label: "SSN", cue: cueDigits, runs: 1<<3 | 1<<9, match: matchSSN}
 }
 
 var ssnWords = []string{"ssn", "ssns", "social security", "social", "soc sec", "itin", "taxpayer"}
@@ -14,8 +14,8 @@ func matchSSN(v *view, at int) match {
 	}
 	waits := false
 	for _, sh := range []shape{"999-99-9999", "999 99 9999", "999999999"} {
-		var num number
-		end, s := sh.match(v, at, &num)
+		end, s := sh.match(v, at)
+		num := &v.work.number
 		if s == no {
 			continue
 		}

@@ -30,7 +30,7 @@ func (s *Set) tail(v *view, from int) int {
 		hold--
 	}
 	for _, d := range s.spaced {
-		for k := 1; k <= s.detectors[d].lead+1 && k <= len(b)-from; k++ {
+		for k := 1; k <= s.detectors[d].lead+3 && k <= len(b)-from; k++ {
 			if m := s.detectors[d].match(v, len(b)-k); m.state == more {
 				hold = min(hold, m.start)
 			}
