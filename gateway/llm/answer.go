@@ -26,7 +26,7 @@ func (c *call) answer() *ai.Error {
 	switch {
 	case c.x.Model.Aborted:
 		c.h.llm.estimate(&c.ax, nil)
-		c.target.meter.Tokens(&c.ax.Usage)
+		c.spent()
 	case c.local:
 		c.countHere()
 		return nil

@@ -201,9 +201,12 @@ func (c *call) succeed() {
 	t := c.target
 	t.health.succeed(c.h.llm.Now())
 	t.meter.Attempt("ok", time.Since(c.began))
-	t.meter.Tokens(&c.ax.Usage)
+	c.spent()
 	c.x.Note = ""
 }
+
+// spent records what the attempt in progress used, and what that costs.
+func (c *call) spent() { c.target.meter.Tokens(&c.ax.Usage, cost(&c.ax.Usage, c.target.price)) }
 
 // fail ends an attempt and says whether the next target is to be tried.
 func (c *call) fail(f *failure) bool {

@@ -138,7 +138,8 @@ func (k *compiler) target(p *provider, model string, weight uint32) *target {
 	if t.own {
 		label = "*"
 	}
-	t.maxOutput = int(p.model(model).GetMaxOutput())
+	listed := p.model(model)
+	t.maxOutput, t.price = int(listed.GetMaxOutput()), listed.GetPrice()
 	t.health = k.llm.register.get(p.key, label)
 	t.meter = k.llm.Observer.Target(p.name, label)
 	return t

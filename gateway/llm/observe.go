@@ -25,8 +25,8 @@ type Meter interface {
 	BetweenTokens(d time.Duration)
 	// OpenStreams moves the number of streams under way by 1 or -1.
 	OpenStreams(delta int)
-	// Tokens records what a call used, once.
-	Tokens(u *ai.Usage)
+	// Tokens records what a call used and what that costs, in billionths of a US dollar, once. Without a price it costs 0.
+	Tokens(u *ai.Usage, cost int64)
 }
 
 // nowhere is the Observer and Meter of those who want none.
@@ -43,4 +43,4 @@ func (nowhere) Fallback()                     {}
 func (nowhere) FirstToken(time.Duration)      {}
 func (nowhere) BetweenTokens(time.Duration)   {}
 func (nowhere) OpenStreams(int)               {}
-func (nowhere) Tokens(*ai.Usage)              {}
+func (nowhere) Tokens(*ai.Usage, int64)       {}

@@ -41,7 +41,30 @@ func (m recorderMeter) OpenStreams(delta int) {
 		m.add("opened", delta)
 	}
 }
-func (m recorderMeter) Tokens(u *ai.Usage) { m.add("output", u.Output) }
+func (m recorderMeter) Tokens(u *ai.Usage, cost int64) {
+	m.add("output", u.Output)
+	m.add("cost", int(cost))
+}
+
+func TestCost(t *testing.T) {
+	f := func(u ai.Usage, want int64) {
+		t.Helper()
+		// 3 dollars a million tokens of input, 0.30 cached, 3.75 written to the cache, 15 of output.
+		if got := cost(&u, &xdsv1.Price{Input: 3e9, CachedInput: 3e8, CacheWrite: 375e7, Output: 15e9}); got != want {
+			t.Errorf("%+v: got %d, want %d", u, got, want)
+		}
+	}
+	f(ai.Usage{}, 0)
+	f(ai.Usage{Input: 1_000_000}, 3e9)
+	f(ai.Usage{Input: 1000, CachedInput: 400, CacheWrite: 100, Output: 10, Reasoning: 5}, 500*3000+400*300+100*3750+10*15000)
+	f(ai.Usage{Input: 10, CachedInput: 20}, 20*300)
+	if got := cost(&ai.Usage{Input: 1, Output: 1}, &xdsv1.Price{Input: 1}); got != 1 {
+		t.Errorf("a part of a billionth: got %d, want 1", got)
+	}
+	if got := cost(&ai.Usage{Input: 1, Output: 1}, nil); got != 0 {
+		t.Errorf("without a price: got %d", got)
+	}
+}
 
 func TestObserver(t *testing.T) {
 	f := func(stream bool, script1, script2 string, want map[string]int) {

@@ -226,7 +226,7 @@ func (s *stream) mark(now time.Time) {
 func (s *stream) fall(f *failure) error {
 	if s.content || f.outcome == aborted {
 		s.h.llm.settle(&s.ax, &s.tally, false)
-		s.target.meter.Tokens(&s.ax.Usage)
+		s.spent()
 	}
 	again := s.fail(f)
 	s.target.meter.OpenStreams(-1)

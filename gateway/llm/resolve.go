@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nantian-gw/nantian/ai"
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 )
 
 // models maps the names that clients ask for to routes. It is immutable.
@@ -72,6 +73,7 @@ type target struct {
 	// own takes the client's name as it is.
 	own       bool
 	maxOutput int
+	price     *xdsv1.Price // nil: not known
 	health    *health
 	meter     Meter
 }

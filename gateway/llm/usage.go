@@ -2,6 +2,7 @@ package llm
 
 import (
 	"github.com/nantian-gw/nantian/ai"
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/tokenizer"
 )
 
@@ -86,4 +87,12 @@ func (l *LLM) settle(x *ai.Exchange, t *tally, complete bool) {
 	}
 	u.Output = max(u.Output, t.total())
 	u.Estimated = true
+}
+
+// cost is what tokens cost in billionths of a US dollar, rounded up once; p is in billionths for a million tokens.
+func cost(u *ai.Usage, p *xdsv1.Price) int64 {
+	const million = 1_000_000
+	fresh := max(0, u.Input-u.CachedInput-u.CacheWrite)
+	n := int64(fresh)*p.GetInput() + int64(u.CachedInput)*p.GetCachedInput() + int64(u.CacheWrite)*p.GetCacheWrite() + int64(u.Output)*p.GetOutput()
+	return (n + million - 1) / million
 }

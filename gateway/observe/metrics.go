@@ -124,6 +124,7 @@ type modelMetrics struct {
 	streams    *prometheus.GaugeVec
 	usage      *prometheus.HistogramVec
 	estimated  *prometheus.CounterVec
+	cost       *prometheus.CounterVec
 }
 
 func newModelMetrics() modelMetrics {
@@ -137,12 +138,13 @@ func newModelMetrics() modelMetrics {
 		fallbacks:  counters("nantian_ai_fallbacks_total", "Calls made because the one before had failed, by who took over.", "provider", "model"),
 		streams:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "nantian_ai_open_streams", Help: "Streams under way."}, []string{"provider", "model"}),
 		usage:      histograms("gen_ai_client_token_usage", "Tokens of a call by type: input, output.", tokenBuckets, "provider", "model", "gen_ai_token_type"),
+		cost:       counters("nantian_ai_cost_dollars_total", "US dollars that calls cost by the prices of the AIProvider; models without a price count 0.", "provider", "model"),
 		estimated:  counters("nantian_ai_usage_estimated_total", "Calls whose tokens were counted here because the provider reported none.", "provider", "model"),
 	}
 }
 
 func (m *modelMetrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.tokens, m.firstToken, m.between, m.attempts, m.durations, m.fallbacks, m.streams, m.usage, m.estimated}
+	return []prometheus.Collector{m.tokens, m.firstToken, m.between, m.attempts, m.durations, m.fallbacks, m.streams, m.usage, m.estimated, m.cost}
 }
 
 // Meter holds the instruments of one target, found once.
@@ -151,7 +153,7 @@ type Meter struct {
 	provider, model string
 
 	firstToken, between, duration, usageIn, usageOut prometheus.Observer
-	fallbacks, estimated                             prometheus.Counter
+	fallbacks, estimated, cost                       prometheus.Counter
 	streams                                          prometheus.Gauge
 	tokens                                           [5]prometheus.Counter
 }
@@ -169,6 +171,7 @@ func (m *Metrics) Target(provider, model string) *Meter {
 		usageOut:   mm.usage.WithLabelValues(provider, model, "output"),
 		fallbacks:  mm.fallbacks.WithLabelValues(provider, model),
 		estimated:  mm.estimated.WithLabelValues(provider, model),
+		cost:       mm.cost.WithLabelValues(provider, model),
 		streams:    mm.streams.WithLabelValues(provider, model),
 	}
 	for i, name := range tokenTypes {
@@ -195,8 +198,9 @@ func (t *Meter) BetweenTokens(d time.Duration) { t.between.Observe(d.Seconds()) 
 // OpenStreams moves the number of open streams.
 func (t *Meter) OpenStreams(delta int) { t.streams.Add(float64(delta)) }
 
-// Tokens records what a call used.
-func (t *Meter) Tokens(u *ai.Usage) {
+// Tokens records what a call used, and its cost in billionths of a US dollar.
+func (t *Meter) Tokens(u *ai.Usage, cost int64) {
+	t.cost.Add(float64(cost) / 1e9)
 	for i, n := range [5]int{u.Input, u.CachedInput, u.CacheWrite, u.Output, u.Reasoning} {
 		t.tokens[i].Add(float64(n))
 	}
