@@ -76,7 +76,9 @@ func TestDumpHidesSecrets(t *testing.T) {
 	if modifier.Add[0].Value != value {
 		t.Error("the dump changed the configuration")
 	}
-	var dump struct{ Resources []struct{ Secret *struct{ Key, Hash string } } }
+	var dump struct {
+		Resources []struct{ Secret *struct{ Key, Hash string } }
+	}
 	if err := json.Unmarshal([]byte(body), &dump); err != nil {
 		t.Fatal(err)
 	}

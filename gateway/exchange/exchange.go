@@ -94,6 +94,9 @@ type Exchange struct {
 	// kept is released with x; see Keep.
 	kept []Releaser
 
+	// cookie and parsed are the Cookie field as the client and as fasthttp wrote it, if they differ.
+	cookie, parsed []byte
+
 	// scratch holds a body that had to be read whole; see ReadBody.
 	scratch []byte
 
@@ -177,6 +180,7 @@ func (x *Exchange) clear() {
 	x.Route, x.Backend, x.Upgrade, x.Interim, x.Uploading, x.Left = nil, "", nil, nil, false, false
 	x.Start, x.Deadline = time.Time{}, time.Time{}
 	x.LLM, x.Model, x.Note = nil, ModelInfo{}, ""
+	x.cookie, x.parsed = nil, nil
 	x.watch, x.ctx, x.cancel, x.unarm = nil, nil, nil, nil
 }
 

@@ -125,7 +125,7 @@ func newCopy(f *mirror, x *exchange.Exchange) *copied {
 	c.call = upstream.Call{
 		Method: bytes.Clone(x.Req.Method()), Host: bytes.Clone(x.Req.Host()),
 		Path: bytes.Clone(x.Path), Query: bytes.Clone(x.Query), HasQuery: x.HasQuery,
-		Header: &c.head, Resp: &c.resp, RespTrailer: new(exchange.Trailer),
+		Header: &c.head, Cookie: bytes.Clone(x.Cookie()), Resp: &c.resp, RespTrailer: new(exchange.Trailer),
 		TE:            bytes.Equal(x.Req.Peek(fasthttp.HeaderTE), []byte("trailers")),
 		HeaderTimeout: mirrorTimeout, Deadline: time.Now().Add(mirrorTimeout),
 	}

@@ -76,6 +76,7 @@ func (h *Handler) Serve(x *exchange.Exchange) {
 func (h *Handler) prepare(x *exchange.Exchange, c *call) {
 	c.Method, c.Path, c.Query, c.HasQuery = x.Req.Method(), x.Path, x.Query, x.HasQuery
 	c.Host, c.Header, c.Body, c.Trailer = x.Req.Host(), &x.Req, x.ReqBody, x.ReqTrailer
+	c.Cookie = x.Cookie()
 	c.Resp, c.RespTrailer, c.Interim = &x.Resp, &x.RespTrailer, x.Interim
 	c.TE = string(x.Req.Peek("Te")) == "trailers"
 	c.Upgrade = upgrade(x)

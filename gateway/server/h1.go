@@ -138,6 +138,7 @@ func (c *h1Conn) readHead(x *exchange.Exchange) error {
 	if len(x.Req.PeekTrailerKeys()) > 0 {
 		x.Req.Del("Trailer") // fasthttp would keep fields of those names apart, whoever sets them later
 	}
+	x.KeepCookie()
 	x.Proto, x.Minor = 1, 1
 	if !x.Req.IsHTTP11() {
 		x.Minor = 0

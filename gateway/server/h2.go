@@ -108,9 +108,12 @@ func readH2(x *exchange.Exchange, r *http.Request, c *clientConn) *h1.HeadError 
 	h.SetMethod(r.Method)
 	h.SetHost(r.Host)
 	for name, values := range r.Header {
-		if name != "Host" {
+		switch {
+		case name == fasthttp.HeaderCookie: // may be split for compression (RFC 9113, 8.2.3)
+			x.SetCookie(values)
+		case name != fasthttp.HeaderHost:
 			addH2Field(h, name, values)
-		} else if len(values) != 1 || !strings.EqualFold(values[0], r.Host) {
+		case len(values) != 1 || !strings.EqualFold(values[0], r.Host):
 			return &h1.HeadError{Status: 400, Text: "Host differs from :authority"}
 		}
 	}
@@ -135,17 +138,16 @@ func readH2Target(x *exchange.Exchange, r *http.Request) *h1.HeadError {
 	case err != nil:
 		return &h1.HeadError{Status: 400, Text: err.Error()}
 	}
-	if r.Body != http.NoBody {
+	if n := r.Header.Get("Content-Length"); r.ContentLength == 0 && n != "" && n != "0" {
+		return &h1.HeadError{Status: 400, Text: "a Content-Length without a body"}
+	}
+	if r.ContentLength != 0 { // without a body it is 0, though Body is not NoBody
 		x.ReqBody = exchange.StreamBody(&h2Body{r: r, x: x}, r.ContentLength)
 	}
 	return nil
 }
 
 func addH2Field(h *fasthttp.RequestHeader, name string, values []string) {
-	if name == "Cookie" { // may be split for compression (RFC 9113, 8.2.3)
-		h.Set(name, strings.Join(values, "; "))
-		return
-	}
 	for _, v := range values {
 		h.Add(name, v)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/h1"
 )
 
 // Call is one attempt at an endpoint: the request as it goes out, and the response as it comes in. It may be reused
@@ -17,7 +18,9 @@ type Call struct {
 	Method, Path, Query, Host []byte
 	HasQuery                  bool
 	// Header holds the further fields. Hop-by-hop fields, Host and framing in it are not sent.
-	Header  *fasthttp.RequestHeader
+	Header *fasthttp.RequestHeader
+	// Cookie, if set, is sent in place of Header's own.
+	Cookie  []byte
 	Body    exchange.Body
 	Trailer exchange.Trailer
 	// Upgrade is the protocol to switch to ("websocket"); empty: none.
@@ -46,6 +49,17 @@ type Call struct {
 	stream respStream
 	// at is where the call is in flight.
 	at *Endpoint
+}
+
+// forwards says whether a field of Header goes out.
+func (c *Call) forwards(name []byte) bool {
+	switch string(name) {
+	case fasthttp.HeaderHost:
+		return false
+	case fasthttp.HeaderCookie:
+		return c.Cookie == nil
+	}
+	return !h1.HopByHop(name)
 }
 
 // release says that the call is over, however it ended.

@@ -109,6 +109,7 @@ func (t *h1Transport) dial(x Canceler, e *Endpoint, limit time.Time) (*h1Conn, e
 		c.net = tc
 	}
 	c.look.at(raw)
+	c.onEnd = c.ended
 	c.r = h1.NewReader(c.net)
 	return c, nil
 }
@@ -136,7 +137,9 @@ type h1Conn struct {
 	look look
 
 	idleSince time.Time
-	writeBy   time.Time // the write deadline, as last set
+	writeBy   time.Time   // the write deadline, as last set
+	onEnd     func(error) // ended, made once
+	sending   upload      // memory for upload
 
 	// Of the call in progress.
 	call     *Call
@@ -293,7 +296,7 @@ func (c *h1Conn) respond(call *Call) {
 		length = 0
 	}
 	c.keep = !h.ConnectionClose() && length != h1.UntilClose
-	c.body.Reset(&c.r, length, call.RespTrailer, c.ended)
+	c.body.Reset(&c.r, length, call.RespTrailer, c.onEnd)
 	if length == 0 {
 		c.body.Close()
 		return
@@ -348,9 +351,12 @@ func appendHead(dst []byte, call *Call, length int64) []byte {
 	dst = append(dst, call.Host...)
 	dst = append(dst, "\r\n"...)
 	for name, value := range call.Header.All() {
-		if !h1.HopByHop(name) && string(name) != "Host" {
+		if call.forwards(name) {
 			dst = h1.AppendField(dst, name, value)
 		}
+	}
+	if call.Cookie != nil {
+		dst = h1.AppendField(dst, []byte(fasthttp.HeaderCookie), call.Cookie)
 	}
 	return appendFraming(dst, call, length)
 }

@@ -190,9 +190,12 @@ func (t *h2Transport) request(ctx context.Context, e *Endpoint, call *Call, s *h
 		Proto: "HTTP/2.0", ProtoMajor: 2, Header: http.Header{},
 	}
 	for name, value := range call.Header.All() {
-		if !h1.HopByHop(name) && string(name) != "Host" {
+		if call.forwards(name) {
 			req.Header[string(name)] = append(req.Header[string(name)], string(value))
 		}
+	}
+	if call.Cookie != nil {
+		req.Header[fasthttp.HeaderCookie] = []string{string(call.Cookie)}
 	}
 	if _, ok := req.Header["User-Agent"]; !ok {
 		req.Header["User-Agent"] = nil // net/http would send its own
