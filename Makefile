@@ -54,6 +54,14 @@ test-e2e: build ## the program as a user meets it, over sockets
 test-features: build ## the Gateway API's conformance tests, without a cluster (Linux)
 	cd test/features && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 10m ./...
 
+.PHONY: test-features
+test-features: build ## the Gateway API's conformance cases that need no cluster, by nantian run
+	cd test/features && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 15m ./...
+
+.PHONY: test-redis
+test-redis: ## the rate limiter against real redis-servers
+	$(GO) test -count=1 -timeout 10m -tags redis ./ratelimit/...
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME
 	@scripts/fuzz $(FUZZTIME)
@@ -61,6 +69,10 @@ fuzz: ## each fuzz target for FUZZTIME
 .PHONY: bench
 bench: build ## the gateway against a bare fasthttp proxy, in one run
 	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian
+
+.PHONY: bench-quick
+bench-quick: build ## one short round of bench, to see that it works
+	cd benchmarks && $(GO) test ./... && $(GO) run . -quick -gateway $(CURDIR)/bin/nantian
 
 .PHONY: bench-go
 bench-go: ## the benchmarks beside the code
