@@ -71,7 +71,7 @@ func (b *Body) Next() ([]byte, error) {
 		b.pending = 0
 	}
 	p, err := b.next()
-	if err != nil && !isTimeout(err) {
+	if err == io.EOF || err != nil && !isTimeout(err) {
 		b.finish(err)
 	}
 	return p, err

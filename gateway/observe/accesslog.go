@@ -117,7 +117,8 @@ type line struct{ b []byte }
 func appendLine(dst []byte, x *exchange.Exchange, status int, sent int64, took time.Duration) []byte {
 	l := line{append(dst, `{"time":"`...)}
 	l.b = append(x.Start.UTC().AppendFormat(l.b, "2006-01-02T15:04:05.000Z"), '"')
-	l.text("client", x.Client.Addr().String())
+	var room [64]byte
+	l.bytes("client", x.Client.Addr().AppendTo(room[:0]))
 	l.bytes("method", x.Req.Method())
 	l.bytes("host", x.Req.Host())
 	l.bytes("path", x.Path)

@@ -106,15 +106,15 @@ func (c *Cluster) SetEndpoints(list []*xdsv1.Endpoint) {
 func (c *Cluster) Ready() bool { return len(*c.endpoints.Load()) > 0 }
 
 var (
-	errNoEndpoint = errors.New("no endpoint is ready")
-	errOverflow   = errors.New("too many requests in flight")
+	errNoEndpoint error = &Error{Reason: ReasonNoHost, Err: errors.New("no endpoint is ready")}
+	errOverflow         = errors.New("too many requests in flight")
 )
 
 // Do picks an endpoint and makes the call. A connection that cannot be made is tried at another endpoint, as long as
 // nothing was sent. Errors are *Error.
 func (c *Cluster) Do(x Canceler, call *Call) error {
 	eps := *c.endpoints.Load()
-	var err error = &Error{Reason: ReasonNoHost, Err: errNoEndpoint}
+	err := errNoEndpoint
 	for try := 0; try < min(len(eps), maxConnectTries); try++ {
 		e := c.pick(eps)
 		if e == nil {

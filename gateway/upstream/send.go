@@ -44,7 +44,8 @@ func (c *h1Conn) send(call *Call) error {
 		return c.unlessAnswered(err)
 	}
 	b = appendHead(b, call, call.Body.Length)
-	u := &upload{c: c, body: call.Body, trailer: call.Trailer}
+	u := &c.sending
+	*u = upload{c: c, body: call.Body, trailer: call.Trailer}
 	if n := call.Body.Length; n >= 0 && n <= duplexBody && call.Deadline.IsZero() {
 		c.upload = u
 		u.guarded(b)
@@ -112,8 +113,11 @@ func (c *h1Conn) extendWrite() {
 // unlessAnswered forgives a failure to write to a peer that has answered (413, 401) and stopped to read. The connection
 // cannot be used again.
 func (c *h1Conn) unlessAnswered(err error) error {
+	if err == nil {
+		return nil
+	}
 	var client *clientError
-	if err == nil || errors.As(err, &client) {
+	if errors.As(err, &client) {
 		return err
 	}
 	c.cut = true

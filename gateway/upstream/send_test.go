@@ -98,7 +98,7 @@ func (p *cutBody) Next() ([]byte, error) {
 		return nil, io.EOF
 	}
 	b := p.list[0]
-	p.list = p.list[1:]
+	p.list = append(p.list[:0], p.list[1:]...)
 	return b, nil
 }
 
