@@ -88,6 +88,7 @@ func (s *Server) serveH2(w http.ResponseWriter, r *http.Request) {
 	gone := x.Gone()
 	err := f.respond(x)
 	x.Left = gone || f.failed || err != nil && x.Gone()
+	f.whole = err == nil
 	s.finish(x, f.sent)
 	if err != nil {
 		cut = true
@@ -218,12 +219,16 @@ type h2Writer struct {
 	ctl  *http.ResponseController
 	port *port
 	sent int64
-	// begun says that the head has been written, failed that the client did not take what was written.
-	begun, failed bool
+	// begun says that the head has been written, whole that all of the response has, failed that the client did not take
+	// what was written.
+	begun, whole, failed bool
 }
 
 // apologize answers for a panic, or cuts the response off.
 func (f *h2Writer) apologize() {
+	if f.whole {
+		return
+	}
 	if f.begun {
 		panic(http.ErrAbortHandler)
 	}
