@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	lanes       = 16        // of a cluster: one per sixteenth of the slots, so that one node's trouble is not the others'
+	lanes       = 32        // of a cluster, at most
 	maxRequests = 256       // of one exchange
 	maxAccounts = 128       // of one exchange; a script that is too long would hold Redis up
 	maxQueue    = 1 << 16   // requests that wait

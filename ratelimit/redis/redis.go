@@ -50,7 +50,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -172,6 +171,7 @@ type Limiter struct {
 	local    *memory.Limiter
 	accounts accounts
 	lanes    []*lane
+	nodes    nodes
 	sequence atomic.Int64
 	lapse    func([]entry)
 	counts   counts
@@ -267,35 +267,4 @@ func (l *Limiter) Stats() Stats {
 		s.Away = s.Away || n.down.Load()
 	}
 	return s
-}
-
-// lane is where a key's exchanges go. In a cluster neighbouring slots share one, because a node has ranges of them.
-func (l *Limiter) lane(key string) *lane {
-	if l.cluster == nil {
-		return l.lanes[0]
-	}
-	return l.lanes[int(hashSlot(key))*len(l.lanes)/clusterSlots]
-}
-
-const clusterSlots = 16384
-
-// hashSlot is the slot of a key in a cluster. Source: redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec.
-func hashSlot(key string) uint16 {
-	if _, rest, open := strings.Cut(key, "{"); open {
-		if tag, _, closed := strings.Cut(rest, "}"); closed && tag != "" {
-			key = tag
-		}
-	}
-	var crc uint16
-	for i := range len(key) {
-		crc ^= uint16(key[i]) << 8
-		for range 8 {
-			if crc&0x8000 != 0 {
-				crc = crc<<1 ^ 0x1021
-			} else {
-				crc <<= 1
-			}
-		}
-	}
-	return crc % clusterSlots
 }

@@ -4,7 +4,7 @@
 -- ARGV[1] the replica's name, which is its record's field
 -- ARGV[2] all numbers, as a MessagePack array; see encode in script.go for their order
 --
--- state   {head, total, due, slot...}: slot n stands at 4 + n % count; due is when a record may have run out
+-- state   {head, total, due, slot, amount, slot, amount, ...} in the slots' order; due is when a record may have run out
 -- record  {sequence, expires, lease, lease's slot, lease expires, slot, held, slot, held, ...}
 --
 -- A replica's record is replaced as a whole by what the replica says, so that a lost message or a lost record heals with the
@@ -24,26 +24,40 @@ end
 
 local ttl, share = int(), int()
 
--- index is where the ring keeps a slot; nil if it has left the window.
-local function index(b, slot)
-  if slot == b.head then return 4 + (b.width == 0 and 0 or slot % b.count) end
-  if b.width == 0 or slot > b.head or b.head - slot >= b.count then return nil end
-  return 4 + slot % b.count
+-- weighs says whether a slot is in the window.
+local function weighs(b, slot)
+  return slot == b.head or b.width > 0 and slot < b.head and b.head - slot < b.count
+end
+
+-- find is where the state has a slot's amount; or nil and where the slot is to be inserted.
+local function find(s, slot)
+  local i = #s - 1
+  while i > 3 and s[i] > slot do i = i - 2 end
+  if i > 3 and s[i] == slot then return i + 1 end
+  return nil, i + 2
 end
 
 local function add(b, slot, amount)
-  local i = index(b, slot)
-  if not i then return false end
-  amount = math.min(amount, MAX - b.s[2])
-  b.s[i], b.s[2] = b.s[i] + amount, b.s[2] + amount
+  if not weighs(b, slot) then return false end
+  if amount == 0 then return true end
+  local s = b.s
+  local i, new = find(s, slot)
+  if not i then
+    table.insert(s, new, slot)
+    table.insert(s, new + 1, 0)
+    i = new + 1
+  end
+  amount = math.min(amount, MAX - s[2])
+  s[i], s[2] = s[i] + amount, s[2] + amount
   return true
 end
 
 local function sub(b, slot, amount)
-  local i = index(b, slot)
-  if not i then return end
-  amount = math.min(amount, b.s[i])
-  b.s[i], b.s[2] = b.s[i] - amount, b.s[2] - amount
+  local s = b.s
+  local i = find(s, slot)
+  if not i or not weighs(b, slot) then return end
+  amount = math.min(amount, s[i])
+  s[i], s[2] = s[i] - amount, s[2] - amount
 end
 
 -- period finds the running slot. Of a calendar it reads where four periods start: the store's now is in one of the first
@@ -69,15 +83,16 @@ local function advance(b)
     b.head = head
     return
   end
-  if b.width == 0 then
-    s[2], s[4] = 0, 0
-  else
-    for n = math.max(head, b.head - b.count) + 1, b.head do
-      local i = 4 + n % b.count
-      s[2], s[i] = s[2] - s[i], 0
-    end
-  end
   s[1] = b.head
+  local first = 4
+  while s[first] and not weighs(b, s[first]) do
+    s[2] = s[2] - s[first + 1]
+    first = first + 2
+  end
+  if first > 4 then
+    b.s = {s[1], s[2], s[3]}
+    for i = first, #s do b.s[#b.s + 1] = s[i] end
+  end
 end
 
 local function soon(b, t)
@@ -150,10 +165,7 @@ local function open(key)
   local raw = redis.call('HMGET', key, 's', replica)
   b.s = raw[1] and cmsgpack.unpack(raw[1])
   b.record = raw[2] and cmsgpack.unpack(raw[2]) or nil
-  if not b.s then
-    b.s = {b.head, 0, 0}
-    for i = 4, 3 + b.count do b.s[i] = 0 end
-  end
+  if not b.s then b.s = {b.head, 0, 0} end
   advance(b)
   if b.s[3] ~= 0 and b.s[3] <= now then sweep(b, key, b.sequence > 0) end
   if b.sequence > 0 then tell(b) end
@@ -169,25 +181,20 @@ end
 -- wait is how long it takes until need has left the window; -1 if that never suffices.
 local function wait(b, amount)
   if amount > b.limit then return -1 end
-  local need, n = amount - (b.limit - b.s[2]), b.head
-  if b.width > 0 then
-    n = b.head - b.count + 1
-    while n < b.head do
-      need = need - b.s[4 + n % b.count]
-      if need <= 0 then break end
-      n = n + 1
-    end
+  local need, s = amount - (b.limit - b.s[2]), b.s
+  for i = 4, #s, 2 do
+    need = need - s[i + 1]
+    if need <= 0 then return leaves(b, s[i]) - now end
   end
-  return leaves(b, n) - now
+  return leaves(b, b.head) - now
 end
 
 local function reset(b)
-  if b.s[2] == 0 then return 0 end
-  local n = b.head
-  if b.width > 0 then
-    while b.s[4 + n % b.count] == 0 do n = n - 1 end
+  local s = b.s
+  for i = #s, 5, -2 do
+    if s[i] > 0 then return leaves(b, s[i - 1]) - now end
   end
-  return leaves(b, n) - now
+  return 0
 end
 
 -- longest finds the bucket without room that needs the longest wait, beginning with the one that lacked it first.

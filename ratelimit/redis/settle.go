@@ -159,6 +159,7 @@ func (l *Limiter) tick() {
 	ticker := time.NewTicker(Tick)
 	defer ticker.Stop()
 	for n := 0; ; n++ {
+		l.nodes.learn(l)
 		select {
 		case <-l.stop:
 			return

@@ -49,6 +49,7 @@ func (f *fleet) replica(n int) *Limiter {
 		l := newLimiter(f.client, f.options)
 		l.clock = f.clock.Load
 		l.script.Store(newScript(source).at(f.clock.Load() / 1e6))
+		l.nodes.learn(l)
 		f.members[n] = l
 	}
 	return f.members[n]
