@@ -31,6 +31,8 @@ var builtins = []struct {
 	{name: "NationalID", make: nationalDetectors},
 	{name: "CryptoWallet", make: walletDetectors},
 	{name: "Secrets", make: secretDetectors},
+	{name: "PromptInjection", make: injectionDetectors("PromptInjection")},
+	{name: "Jailbreak", make: injectionDetectors("Jailbreak")},
 }
 
 func one(make func() detector) func(*Rule) []detector {

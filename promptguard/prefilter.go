@@ -3,6 +3,7 @@ package promptguard
 import (
 	"bytes"
 	"encoding/binary"
+	"unicode/utf8"
 )
 
 // The prefilter knows bytes by 32 classes: letters of either case together with the digits and signs that stand for them in
@@ -252,13 +253,19 @@ func ats(s *scan, from int) {
 	}
 }
 
-// runs calls the detectors that ask for long runs without a space. Every run of 23 bytes holds two words of eight, whatever
-// their alignment; the one whose distance from the run's start is least tells where it is.
-func runs(s *scan, from int) {
+// wide calls the detectors that ask for long runs without a space, and those that ask for characters that hide words: both
+// look at eight bytes at a time. Every run of 23 bytes holds two such words of eight, whatever their alignment; the one that
+// is nearest to its start tells where that is.
+func wide(s *scan, from int) {
 	b := s.v.b
-	last := -8
-	for i := from; i+8 <= len(b); i += 8 {
-		if !solid(binary.LittleEndian.Uint64(b[i:])) {
+	last, odd := -8, from
+	i := from
+	for ; i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		if x&tops != 0 && odd < i+8 {
+			odd = s.odd(max(odd, i), i+8)
+		}
+		if !solid(x) {
 			continue
 		}
 		if last+8 == i {
@@ -268,10 +275,33 @@ func runs(s *scan, from int) {
 		}
 		last = i
 	}
+	s.odd(max(odd, i), len(b))
 }
 
+const (
+	ones = 0x0101010101010101
+	tops = 0x80 * ones
+)
+
 // solid says whether none of eight bytes is below '+', as spaces and most punctuation are, or above 0x7f.
-func solid(x uint64) bool {
-	const ones = 0x0101010101010101
-	return ((x-'+'*ones)|x)&(0x80*ones) == 0
+func solid(x uint64) bool { return ((x-'+'*ones)|x)&tops == 0 }
+
+// odd calls the detectors that ask for characters that hide words, in a part of the text. It returns where the last
+// character that it looked at ends.
+func (s *scan) odd(i, end int) int {
+	if len(s.set.byCue[cueOdd]) == 0 {
+		return end
+	}
+	for i < end {
+		if s.v.b[i] < utf8.RuneSelf {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(s.v.b[i:])
+		if hides(&s.v, i, r, size) {
+			s.sign(cueOdd, i)
+		}
+		i += size
+	}
+	return i
 }

@@ -21,6 +21,7 @@ type work struct {
 	now, next queue
 	number    number
 	phone     phone
+	words     [maxWords]word
 }
 
 // ErrCostly is the error of a text on which the users' patterns would take too long. Such a text cannot be judged.

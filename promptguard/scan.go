@@ -37,8 +37,8 @@ func (s *scan) run(v view, from int, ends []int) {
 	if len(p.byCue[cueAt]) > 0 {
 		ats(s, first)
 	}
-	if len(p.byCue[cueRun]) > 0 {
-		runs(s, first)
+	if len(p.byCue[cueRun])+len(p.byCue[cueOdd]) > 0 {
+		wide(s, first)
 	}
 	if len(p.byCue[cueRegexp]) > 0 {
 		s.patterns()

@@ -64,6 +64,16 @@ func Compile(rules []Rule) (*Set, error) {
 			return nil, err
 		}
 	}
+	s.index()
+	var err error
+	if s.patterns, err = newPatternSet(s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// index sorts the detectors by what calls them.
+func (s *Set) index() {
 	for i, d := range s.detectors {
 		s.byCue[d.cue] = append(s.byCue[d.cue], i)
 		s.reach = max(s.reach, d.reach)
@@ -81,12 +91,8 @@ func Compile(rules []Rule) (*Set, error) {
 	}
 	s.filter = newPrefilter(s.detectors)
 	s.prefixes = newPrefixes(s.filter.literals)
-	var err error
-	if s.patterns, err = newPatternSet(s); err != nil {
-		return nil, err
-	}
+	s.patterns = &patternSet{}
 	s.scans.New = func() any { return &scan{set: s, own: make([]int, len(s.detectors))} }
-	return s, nil
 }
 
 // Inspect judges a whole text.
