@@ -27,16 +27,14 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "benchmarks:", err)
 		os.Exit(1)
 	}
 }
 
 // run measures, or plays one of the other parts: the program starts itself for them.
-func run(ctx context.Context, args []string) error {
+func run(args []string) error {
 	if len(args) == 2 && args[0] == "upstream" {
 		return serve(args[1], upstream.Serve)
 	}
@@ -47,6 +45,8 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	return o.run(ctx)
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"strings"
 	"testing"
@@ -107,7 +106,7 @@ func TestMeasuresTheBareProxy(t *testing.T) {
 // TestMain lets the test binary play the other parts, as the program itself does.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && (os.Args[1] == "upstream" || os.Args[1] == "proxy") {
-		if err := run(context.Background(), os.Args[1:]); err != nil {
+		if err := run(os.Args[1:]); err != nil {
 			os.Exit(1)
 		}
 		return
