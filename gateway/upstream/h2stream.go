@@ -153,20 +153,21 @@ func (s *h2Stream) end(err error) error {
 		s.readTrailer()
 		s.err = io.EOF
 	} else {
-		s.err = &Error{Reason: s.reason(err), Sent: true, Err: err}
+		s.err = s.broken(err)
 	}
 	s.shut()
 	return s.err
 }
 
-func (s *h2Stream) reason(err error) Reason {
+func (s *h2Stream) broken(err error) error {
+	reason := ReasonReset
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return ReasonTimeout
+		reason, err = ReasonTimeout, errSilent
 	case errors.Is(err, context.Canceled):
-		return ReasonClient
+		reason = ReasonClient
 	}
-	return ReasonReset
+	return &Error{Reason: reason, Sent: true, Err: err}
 }
 
 func (s *h2Stream) readTrailer() {

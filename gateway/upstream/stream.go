@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"context"
+	"errors"
 	"io"
 	"os"
 	"time"
@@ -61,17 +63,26 @@ func (s *respStream) prepare(c *h1Conn) (final bool) {
 	return s.user.IsZero() || !limit.IsZero() && limit.Before(s.user)
 }
 
+// broken is how the body ended that did not end well. It is never the os.ErrDeadlineExceeded after which Next may be
+// called again.
 func (s *respStream) broken(c *h1Conn, err error) error {
 	reason := ReasonReset
 	switch {
-	case c.clientGone() || c.uploadError() != nil:
-		reason = ReasonClient
+	case c.clientGone():
+		reason, err = ReasonClient, context.Canceled
+	case c.uploadError() != nil:
+		reason, err = ReasonClient, errUpload
 	case isTimeout(err):
-		reason = ReasonTimeout
+		reason, err = ReasonTimeout, errSilent
 	}
 	c.body.Close()
 	return &Error{Reason: reason, Sent: true, Err: err}
 }
+
+var (
+	errSilent = errors.New("nothing came in time")
+	errUpload = errors.New("the request body did not arrive")
+)
 
 // Buffered says whether Next will return without a wait.
 func (s *respStream) Buffered() bool { return s.c == nil || s.c.body.Buffered() }
