@@ -162,7 +162,7 @@ func (e *encoder) sampling(p *plan) {
 		e.stop()
 		return
 	}
-	fixed := generation(e.x.Target.Model) >= firstUnsampled
+	fixed := unsampled(e.x.Target.Model)
 	warm := p.mode == "enabled"
 	if t := c.Temperature; t != nil && *t != 1 {
 		e.sample("temperature", t, fixed || warm || *t < 0 || *t > 1)

@@ -80,6 +80,13 @@ func generation(model string) int {
 	return gen
 }
 
+// unsampled says that a model refuses temperature, top_p and top_k. Of a name without a version that is not known: what the
+// client asked for is sent, and the provider has the last word.
+func unsampled(model string) bool {
+	g := generation(model)
+	return g >= firstUnsampled && g < newest
+}
+
 func isSeparator(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
 // version reads a number of one or two digits; dates and words are -1.

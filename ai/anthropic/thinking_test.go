@@ -26,3 +26,17 @@ func TestGeneration(t *testing.T) {
 	f("claude-", newest)
 	f("smart", newest)
 }
+
+func TestUnsampled(t *testing.T) {
+	f := func(model string, want bool) {
+		t.Helper()
+		if got := unsampled(model); got != want {
+			t.Errorf("%s: got %v, want %v", model, got, want)
+		}
+	}
+	f("claude-sonnet-4-5", false)
+	f("claude-opus-4-7", true)
+	f("claude-sonnet-5", true)
+	f("my-proxy-alias", false)
+	f("claude-latest", false)
+}
