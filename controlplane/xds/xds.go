@@ -105,8 +105,9 @@ func New(o Options) (*Server, error) {
 }
 
 // SetGroup makes a snapshot and its endpoints what the data planes of a group have. Endpoints go before resources that need
-// them. It costs what is compared, and to each data plane goes what is different. The caller must not change what it gave.
-// An error means that nothing of the snapshot was published: it could not be encoded, or is larger than one response may be.
+// them, and replace what SetEndpoints said before. It costs what is compared, and to each data plane goes what is different.
+// The caller must not change what it gave. An error says what was not published, since it could not be encoded or is larger
+// than one response may be: the resources, and then nothing of the snapshot was, or the endpoints alone.
 func (s *Server) SetGroup(name string, snap *snapshot.Snapshot, endpoints map[string]*xdsv1.Endpoints) error {
 	g := s.hold(name)
 	defer s.letGo(g)

@@ -36,10 +36,10 @@ func (s *saves) busy() bool {
 	}
 }
 
-// saveSome writes what has changed, unless a write is running. Resources are written when they serve, not when they were
-// refused. A new key writes everything anew, since the old one may be gone at the next start.
+// saveSome writes what has changed, unless a write is running. Nothing is written while resources wait or were refused: the
+// two files must fit each other. A new key writes everything anew, since the old one may be gone at the next start.
 func (c *Client) saveSome() {
-	if c.disk == nil || c.saves.busy() || !c.fed {
+	if c.disk == nil || c.saves.busy() || !c.serving {
 		return
 	}
 	if key, err := c.disk.key(); err == nil {
@@ -50,7 +50,7 @@ func (c *Client) saveSome() {
 		c.saves.keySum = sum
 	}
 	var jobs []func() error
-	if c.saves.resources && c.serving {
+	if c.saves.resources {
 		all := maps.Clone(c.received.resources)
 		jobs = append(jobs, func() error { return saveAs(c.disk, resources, all) })
 		c.saves.resources = false

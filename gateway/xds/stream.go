@@ -56,7 +56,8 @@ func (c *Client) connect(ctx context.Context) error {
 	}
 	for _, k := range kinds {
 		if err := stream.Send(c.subscribe(k)); err != nil {
-			return errors.Join(err, stream.RecvMsg(&discovery.DeltaDiscoveryResponse{}))
+			_, err = stream.Recv() // Send says no more than that the stream has ended
+			return err
 		}
 	}
 	c.o.Metrics.Connected(true)
@@ -104,7 +105,7 @@ func (s *session) handle(ctx context.Context) error {
 		case err = <-s.failed:
 			return s.reason(err)
 		}
-		if errors.Is(err, io.EOF) { // Send says no more than that the stream has ended
+		if errors.Is(err, io.EOF) { // of Send
 			return s.reason(s.drain())
 		}
 		if err != nil {
@@ -161,16 +162,7 @@ func (s *session) endpoints(ctx context.Context, resp *discovery.DeltaDiscoveryR
 	if err := s.received.tooMany(); err != nil {
 		return err
 	}
-	for key := range u.Endpoints {
-		delete(s.leaving, key)
-	}
-	if !s.serving {
-		// The resources that serve may still use them: those that do without were refused, or wait.
-		for _, key := range u.RemovedEndpoints {
-			s.leaving[key] = true
-		}
-		u.RemovedEndpoints = nil
-	}
+	s.keepUsed(&u)
 	start := time.Now()
 	var err error
 	if len(u.Endpoints)+len(u.RemovedEndpoints) > 0 {
@@ -183,6 +175,26 @@ func (s *session) endpoints(ctx context.Context, resp *discovery.DeltaDiscoveryR
 	if err := s.answer(endpoints, resp, errors.Join(fault, err), time.Since(start)); err != nil {
 		return err
 	}
+	return s.seen(ctx, resp)
+}
+
+// keepUsed puts removals off while the resources that serve may still use what is removed: those that do without were
+// refused, or wait.
+func (s *session) keepUsed(u *config.Update) {
+	for key := range u.Endpoints {
+		delete(s.leaving, key)
+	}
+	if s.serving {
+		return
+	}
+	for _, key := range u.RemovedEndpoints {
+		s.leaving[key] = true
+	}
+	u.RemovedEndpoints = nil
+}
+
+// seen lets a change go that waited for no other endpoints than these.
+func (s *session) seen(ctx context.Context, resp *discovery.DeltaDiscoveryResponse) error {
 	if s.held == nil {
 		return nil
 	}
@@ -269,6 +281,10 @@ func (s *session) answer(k kind, resp *discovery.DeltaDiscoveryResponse, reason 
 		text := reason.Error()
 		s.o.Log.Warn("configuration refused", "kind", k.name, "error", text)
 		req.ErrorDetail = &rpc.Status{Code: int32(codes.InvalidArgument), Message: strings.ToValidUTF8(text[:min(len(text), maxReason)], "")}
+	}
+	if !s.heard {
+		s.heard = true
+		s.o.Log.Info("receiving configuration from the control plane", "address", s.o.Address)
 	}
 	s.current.Store(k, true)
 	return s.stream.Send(req)

@@ -113,6 +113,7 @@ type Client struct {
 	verdict  error           // of the Sink on what was received, when it last got any
 	serving  bool            // the Sink serves what was received: it neither refused it nor has yet to get it
 	leaving  map[string]bool // endpoints that were removed while resources that use them may still serve
+	heard    bool            // this attempt has brought a response
 	saves    saves
 
 	restored atomic.Bool // serves the set from disk
@@ -156,14 +157,18 @@ func (c *Client) Run(ctx context.Context) error {
 	told := ""
 	for {
 		start := time.Now()
+		c.heard = false
 		err := c.connect(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
+		if c.heard {
+			told = ""
+		}
 		c.o.Metrics.Failed()
 		wait := c.backoff.next(time.Since(start))
 		level := slog.LevelDebug
-		if told != err.Error() { // an outage is told once, not with each attempt
+		if told != err.Error() { // an outage is told once for each reason, not with each attempt
 			told, level = err.Error(), slog.LevelWarn
 		}
 		c.o.Log.Log(ctx, level, "no configuration from the control plane", "address", c.o.Address, "error", err, "retry", wait)

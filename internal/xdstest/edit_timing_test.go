@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -83,7 +84,7 @@ func (v visitor) Network() string      { return "pipe" }
 func (v visitor) String() string       { return v.group }
 
 // BenchmarkEdit edits one of 10,000 routes and waits until the data plane's Sink has it, in 100 groups with one data plane
-// each and in one. It reports the median time, the bytes that data planes were sent for an edit, and the CPU of both ends.
+// each and in one. It reports the median time, the bytes that data planes were sent for an edit, and the CPU and the heap of both ends together.
 func BenchmarkEdit(b *testing.B) {
 	for _, groups := range []int{100, 1} {
 		b.Run(fmt.Sprintf("groups=%d", groups), func(b *testing.B) { benchmarkEdit(b, groups, 10000/groups) })
@@ -142,6 +143,10 @@ func benchmarkEdit(b *testing.B, groups, routes int) {
 		after += s.total()
 	}
 	slices.Sort(took)
+	var mem runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&mem)
+	b.ReportMetric(float64(mem.HeapAlloc)/(1<<20), "heap-MiB")
 	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs/edit-p50")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "µs/edit-p99")
 	b.ReportMetric(float64(after)/float64(n), "B/edit")
