@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/nantian-gw/nantian/controlplane/resources"
 	"github.com/nantian-gw/nantian/controlplane/source/file"
@@ -26,6 +27,7 @@ type runOptions struct {
 	input
 	bind, admin, simulate, accessLog string
 	drain                            time.Duration
+	maxBody                          resource.QuantityValue
 	verbose                          bool
 }
 
@@ -48,6 +50,8 @@ worked goes on.`,
 	f.StringVar(&o.simulate, "simulate", "", "also run a simulated model provider at this address (see nantian simulate)")
 	f.StringVar(&o.accessLog, "access-log", "-", "file for the access log; \"-\" is standard output, \"\" none")
 	f.DurationVar(&o.drain, "drain-timeout", 30*time.Second, "how long requests and streams in flight may take to end at shutdown")
+	o.maxBody.Quantity = resource.MustParse("32Mi")
+	f.Var(&o.maxBody, "max-request-body", "largest body of a request that has to be read (model calls); ordinary traffic has no limit")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log debug messages")
 	return cmd
 }
@@ -68,7 +72,7 @@ func (o *runOptions) run(ctx context.Context) error {
 		defer stop()
 	}
 	gw, err := gateway.New(gateway.Options{Bind: o.bind, Log: log, AccessLog: access,
-		LLM: llm.Options{Tokenizers: counters, UserAgent: "nantian/" + build.Version}})
+		LLM: llm.Options{Tokenizers: counters, UserAgent: "nantian/" + build.Version, MaxRequestBody: o.maxBody.Value()}})
 	if err != nil {
 		return err
 	}
