@@ -124,25 +124,34 @@ func (s *Server) Update(t *table.Table) error {
 	if s.draining() {
 		return nil
 	}
-	var errs []error
-	keep := map[netip.AddrPort]bool{}
-	for _, tp := range t.Ports() {
-		addr, err := s.address(tp)
-		if err == nil {
-			keep[addr] = true
-			err = s.updatePort(addr, tp)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("port %d: %w", tp.Port, err))
-		}
-	}
-	for addr, p := range s.ports {
-		if !keep[addr] {
+	wanted, errs := s.wanted(t)
+	for addr, p := range s.ports { // first: a listener may have moved from all addresses to one, or back
+		if wanted[addr] == nil {
 			p.stop()
 			delete(s.ports, addr)
 		}
 	}
+	for addr, tp := range wanted {
+		if err := s.updatePort(addr, tp); err != nil {
+			errs = append(errs, fmt.Errorf("port %d: %w", tp.Port, err))
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// wanted are the ports of a table by the address to listen at.
+func (s *Server) wanted(t *table.Table) (map[netip.AddrPort]*table.Port, []error) {
+	out := map[netip.AddrPort]*table.Port{}
+	var errs []error
+	for _, tp := range t.Ports() {
+		addr, err := s.address(tp)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("port %d: %w", tp.Port, err))
+			continue
+		}
+		out[addr] = tp
+	}
+	return out, errs
 }
 
 func (s *Server) address(tp *table.Port) (netip.AddrPort, error) {
