@@ -52,11 +52,16 @@ func (c *conns) wait() (waited, ok bool) {
 			c.waiting.Add(1)
 			defer c.waiting.Add(-1)
 		}
+		look := time.AfterFunc(freshTime, c.room.Broadcast) // what is fresh now may be idle then
 		c.closeIdleLocked(1)
 		c.room.Wait()
+		look.Stop()
 	}
 	return waited, !c.ended
 }
+
+// freshTime is how long a new connection may take to send its first request before it counts as idle.
+const freshTime = time.Second
 
 // crowded says that connections which serve nothing are to be closed.
 func (c *conns) crowded() bool { return c.waiting.Load() > 0 }
@@ -69,11 +74,12 @@ func (c *conns) closeIdle(n int) {
 }
 
 func (c *conns) closeIdleLocked(n int) {
+	old := time.Now().Add(-freshTime)
 	for cc := range c.all {
 		if n == 0 {
 			return
 		}
-		if cc.hurry() {
+		if (cc.rested.Load() || cc.accepted.Before(old)) && cc.hurry() {
 			n--
 		}
 	}
@@ -171,7 +177,9 @@ type clientConn struct {
 	client, local netip.AddrPort
 	ahead         []byte
 	once          sync.Once
+	accepted      time.Time
 	h2            atomic.Bool // served by net/http
+	rested        atomic.Bool // has served something and waits for more
 
 	mu sync.Mutex
 	// busy is set while something is served: a connection that is not may be closed at any time. hurried says that it
@@ -198,12 +206,13 @@ func (c *clientConn) begin() (last bool) {
 
 // rest says that nothing is served.
 func (c *clientConn) rest() {
+	c.rested.Store(true)
 	c.mu.Lock()
 	c.busy = false
 	c.mu.Unlock()
 }
 
-// idleEnded says whether the connection was hurried before it began to wait, so that its deadline is not the last word.
+// idleEnded says whether the connection has been hurried.
 func (c *clientConn) idleEnded() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -220,6 +229,24 @@ func (c *clientConn) hurry() bool {
 	c.hurried = true
 	c.Conn.SetReadDeadline(past)
 	return true
+}
+
+// pending says whether something has come that was not read, without waiting.
+func pending(c net.Conn) bool {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	err = raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, _ = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	})
+	return err == nil && n > 0
 }
 
 // Close closes the connection and gives its place back.

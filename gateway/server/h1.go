@@ -66,12 +66,12 @@ func (c *h1Conn) close() {
 // await waits for the first byte of a request.
 func (c *h1Conn) await() bool {
 	if c.r.Buffered() == 0 {
-		if c.p.server.conns.crowded() {
-			return false
-		}
 		c.r.Shrink()
 		c.readBy(time.Now().Add(c.p.server.limits().IdleTimeout), time.Second)
-		if c.owner.idleEnded() || c.r.Wait() != nil {
+		if c.owner.rested.Load() && c.p.server.conns.crowded() {
+			c.owner.hurry()
+		}
+		if (c.owner.idleEnded() || c.r.Wait() != nil) && !c.lastWord() {
 			return false
 		}
 	}
@@ -80,6 +80,15 @@ func (c *h1Conn) await() bool {
 		c.last = true
 	}
 	return true
+}
+
+// lastWord says whether a request has come to a connection that was asked to end: it is served.
+func (c *h1Conn) lastWord() bool {
+	if !c.owner.idleEnded() || !pending(c.owner.Conn) {
+		return false
+	}
+	c.c.SetReadDeadline(time.Now().Add(c.p.server.limits().HeadTimeout))
+	return c.r.Wait() == nil
 }
 
 // readBy sets the read deadline, unless the one in force is within slack of it.

@@ -121,10 +121,13 @@ func (c *client) send(text string) {
 	}
 }
 
-// answer reads one response to a request of the method.
+// answer reads one response to a request of the method, and skips a 100 before it.
 func (c *client) answer(method string) (*http.Response, string) {
 	c.t.Helper()
 	resp, err := http.ReadResponse(c.r, &http.Request{Method: method})
+	for err == nil && resp.StatusCode == 100 {
+		resp, err = http.ReadResponse(c.r, &http.Request{Method: method})
+	}
 	if err != nil {
 		c.t.Fatalf("no answer: %v", err)
 	}

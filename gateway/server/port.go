@@ -65,7 +65,8 @@ func (p *port) accept() {
 			s.shortage(err)
 			continue
 		}
-		cc := &clientConn{Conn: c, p: p, client: addrOf(c.RemoteAddr()), local: addrOf(c.LocalAddr())}
+		cc := &clientConn{Conn: c, p: p, client: addrOf(c.RemoteAddr()), local: addrOf(c.LocalAddr()),
+			accepted: time.Now()}
 		s.observer.Connections(1)
 		s.conns.add(cc)
 		go p.serve(cc)
@@ -84,7 +85,7 @@ func (s *Server) shortage(err error) {
 // serve tells the protocols of a connection apart and hands it to their front end.
 func (p *port) serve(c *clientConn) {
 	c.SetReadDeadline(time.Now().Add(p.server.limits().HeadTimeout))
-	if c.idleEnded() {
+	if c.idleEnded() && !pending(c.Conn) {
 		c.Close()
 		return
 	}
