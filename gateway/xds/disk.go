@@ -141,14 +141,3 @@ func pack(key, version string, m proto.Message) (*discovery.Resource, error) {
 	}
 	return &discovery.Resource{Name: key, Version: version, Resource: a}, nil
 }
-
-// remove forgets what is kept.
-func (d *disk) remove() error {
-	var errs []error
-	for _, k := range kinds {
-		if err := os.Remove(d.path(k)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
