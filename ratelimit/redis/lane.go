@@ -135,7 +135,7 @@ func (n *lane) next() (requests []*request, reports []*account, more bool) {
 	requests = take(&n.requests, count)
 	if n.due {
 		reports = take(&n.reports, room)
-		n.due = len(n.reports) > 0 && room == 0
+		n.due = len(n.reports) > 0
 	}
 	n.running = len(requests)+len(reports) > 0
 	if !n.running {

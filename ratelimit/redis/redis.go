@@ -132,6 +132,9 @@ func Dial(o *redis.UniversalOptions) redis.UniversalClient {
 	def(&c.DialTimeout, 250*time.Millisecond)
 	def(&c.ReadTimeout, time.Second)
 	def(&c.WriteTimeout, time.Second)
+	if c.DialerRetries == 0 {
+		c.DialerRetries = 1 // the limiter tries again by itself
+	}
 	c.ContextTimeoutEnabled = true
 	if c.MaxRetries == 0 {
 		c.MaxRetries = 1

@@ -38,7 +38,7 @@ func (a *account) prepare(l *Limiter, asked bool, now int64) *report {
 	if asked || now >= a.until {
 		a.lease = 0
 	}
-	a.lease = min(a.lease, r.want, max(0, a.bucket.Limit-a.total)/(share/2))
+	a.lease = min(a.lease, r.want, max(0, a.bucket.Limit-a.total+a.lease)/share)
 	r.lease = a.lease
 	a.open.used = 0
 	a.open, a.since, a.forced = &cell{}, 0, 0

@@ -232,9 +232,9 @@ local function take(buckets)
   return 0, 0, 0
 end
 
--- lend leases to the replica what it wants, up to a part of what is left.
+-- lend leases to the replica what it wants, up to a part of what is left, what it has leased included.
 local function lend(b)
-  local more = math.min(b.want - b.lease, math.floor((b.limit - b.s[2]) / share))
+  local more = math.min(b.want, math.floor((b.limit - b.s[2] + b.lease) / share)) - b.lease
   if more > 0 and more >= b.least then
     add(b, b.head, more)
     b.lease = b.lease + more

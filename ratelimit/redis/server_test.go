@@ -23,12 +23,22 @@ type server struct {
 	dir  string
 	args []string
 	cmd  *exec.Cmd
+
+	sentinel bool
 }
 
 // newServer starts a redis-server that ends with the test.
 func newServer(t testing.TB, args ...string) *server {
 	t.Helper()
 	s := &server{t: t, addr: freeAddr(t), dir: t.TempDir(), args: args}
+	s.start()
+	t.Cleanup(s.kill)
+	return s
+}
+
+func newSentinel(t testing.TB, conf string) *server {
+	t.Helper()
+	s := &server{t: t, addr: freeAddr(t), dir: t.TempDir(), args: []string{conf, "--sentinel"}, sentinel: true}
 	s.start()
 	t.Cleanup(s.kill)
 	return s
@@ -63,7 +73,10 @@ func (s *server) start() {
 		s.t.Fatal(err)
 	}
 	defer log.Close()
-	args := append([]string{"--port", s.port(), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--daemonize", "no"}, s.args...)
+	args := append(s.args, "--port", s.port(), "--bind", "127.0.0.1", "--dir", s.dir, "--daemonize", "no")
+	if !s.sentinel {
+		args = append(args, "--save", "")
+	}
 	s.cmd = exec.Command("redis-server", args...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
