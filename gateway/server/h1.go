@@ -132,6 +132,9 @@ func (c *h1Conn) apologize(x *exchange.Exchange, cause any) {
 			"Content-Length: %d\r\nConnection: close\r\n\r\n%s", now.get(), len(text), text)
 	}
 	c.p.server.panicked(x, cause, c.sent)
+	if c.sent == 0 {
+		c.linger()
+	}
 }
 
 // readHead reads the head of a request and fills in x.
@@ -248,8 +251,7 @@ func (c *h1Conn) linger() {
 		return
 	}
 	c.c.SetReadDeadline(time.Now().Add(lingerTime))
-	c.r.Unpark()
-	io.CopyN(io.Discard, &c.r, lingerBytes)
+	io.CopyN(io.Discard, c.c, lingerBytes)
 }
 
 // A client that goes on sending what nobody reads has this long, and so many bytes, to notice its answer.
