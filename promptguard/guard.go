@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // An Action is what is done about a finding. A greater one is stricter.
@@ -28,6 +29,12 @@ func (a Action) String() string {
 
 var actionNames = [...]string{"Allow", "Audit", "Hash", "Mask", "Block"}
 
+// ParseAction returns the action of a name.
+func ParseAction(name string) (Action, bool) {
+	i := slices.Index(actionNames[:], name)
+	return Action(max(0, i)), i >= 0
+}
+
 // A Text is one piece of what is said: a message, a part of one, the arguments of a tool call.
 type Text struct {
 	Role    string // who says it: "system", "user", "assistant", "tool"
@@ -44,6 +51,11 @@ type Finding struct {
 	Action     Action
 	label      string // names its placeholder
 	restore    bool
+}
+
+// NewFinding returns a finding of a guard that is not a Set. What it masks does not return.
+func NewFinding(rule, kind string, start, end int, action Action) Finding {
+	return Finding{Rule: rule, Kind: kind, Start: start, End: end, Action: action, label: "REDACTED"}
 }
 
 func (f Finding) String() string {
@@ -89,5 +101,6 @@ func (c Chain) Inspect(ctx context.Context, t Text) (Verdict, error) {
 			break
 		}
 	}
+	slices.SortStableFunc(all.Findings, CompareFindings)
 	return all, nil
 }

@@ -55,6 +55,14 @@ func (s *Stream) Close(ctx context.Context) (release []byte, v Verdict, err erro
 	return s.push(ctx, nil, true)
 }
 
+// Reset makes the stream one for a new text.
+func (s *Stream) Reset() {
+	clear(s.ends)
+	s.buf, s.base, s.from, s.out, s.scanned, s.blocked = s.buf[:0], 0, 0, 0, 0, false
+	s.tally.recent = s.tally.recent[:0]
+	s.restorer.held, s.restorer.word = s.restorer.held[:0], false
+}
+
 // Held is the number of bytes that are held back.
 func (s *Stream) Held() int {
 	return max(0, s.base+len(s.buf)-s.out) + len(s.restorer.held)

@@ -35,7 +35,7 @@ func (t *tally) findings(sc *scan, each func(Finding) bool) {
 				label: d.label, restore: r.Restore})
 		}
 	}
-	slices.SortStableFunc(t.batch, compareFindings)
+	slices.SortStableFunc(t.batch, CompareFindings)
 	for _, f := range t.batch {
 		if !each(f) {
 			return
@@ -43,8 +43,8 @@ func (t *tally) findings(sc *scan, each func(Finding) bool) {
 	}
 }
 
-// compareFindings sorts by start; at the same start the longer one first, and of the same span the stricter one.
-func compareFindings(a, b Finding) int {
+// CompareFindings sorts findings as Vault.Apply wants them: by start; at the same start the longer one first, and of the same span the stricter one.
+func CompareFindings(a, b Finding) int {
 	return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End), cmp.Compare(b.Action, a.Action), compareBool(a.restore, b.restore))
 }
 
