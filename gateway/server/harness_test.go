@@ -99,7 +99,7 @@ func startScript(t *testing.T, s *script) *gateway {
 // client is a raw connection.
 type client struct {
 	net.Conn
-	t *testing.T
+	t testing.TB
 	r *bufio.Reader
 }
 
@@ -154,7 +154,7 @@ func (c *client) get(path string) (int, string) {
 }
 
 // eventually waits for something to come true.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -177,7 +177,7 @@ func (g *gateway) metric(name string) string {
 
 // authority is a certificate authority made for a test.
 type authority struct {
-	t    *testing.T
+	t    testing.TB
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	pem  []byte

@@ -33,7 +33,14 @@ import (
 	"github.com/nantian-gw/nantian/gateway/table"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The bare proxy of the benchmark leaves goroutines of fasthttp's asleep.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*HostClient).connsCleaner"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*TCPDialer).tcpAddrsClean"))
+}
 
 // builder forwards, and serves no models. wrap, if set, changes the handlers.
 type builder struct {
@@ -60,7 +67,7 @@ func (builder) Mirrored(string, filter.Outcome) {}
 
 // gateway is a server with one HTTP listener whose every path leads to upstream.
 type gateway struct {
-	t        *testing.T
+	t        testing.TB
 	server   *server.Server
 	store    *config.Store
 	observer *observe.Observer
@@ -81,7 +88,7 @@ func start(t *testing.T, upstream http.Handler) *gateway {
 	return startAt(t, u.Host, xdsv1.BackendProtocol_HTTP1)
 }
 
-func startAt(t *testing.T, upstream string, protocol xdsv1.BackendProtocol) *gateway {
+func startAt(t testing.TB, upstream string, protocol xdsv1.BackendProtocol) *gateway {
 	t.Helper()
 	g := startWith(t, builder{}, func(port int) config.Update { return oneRoute(port, upstream, protocol) })
 	g.upstream = upstream
@@ -89,7 +96,7 @@ func startAt(t *testing.T, upstream string, protocol xdsv1.BackendProtocol) *gat
 }
 
 // startWith starts a gateway with the configuration that update makes for its port.
-func startWith(t *testing.T, b table.Builder, update func(port int) config.Update) *gateway {
+func startWith(t testing.TB, b table.Builder, update func(port int) config.Update) *gateway {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	g := &gateway{t: t, observer: &observe.Observer{Metrics: observe.NewMetrics(), Log: log}}
