@@ -76,7 +76,7 @@ func New(o Options) (*Gateway, error) {
 	return g, nil
 }
 
-// Apply implements config.Sink. An error says what was refused, or which port could not be opened.
+// Apply implements config.Sink. An error says what was refused.
 func (g *Gateway) Apply(ctx context.Context, u config.Update) error {
 	err := g.store.Apply(ctx, u)
 	g.observer.Config(err == nil)
@@ -84,7 +84,7 @@ func (g *Gateway) Apply(ctx context.Context, u config.Update) error {
 }
 
 // serve makes a new table the one that requests meet.
-func (g *Gateway) serve(t *table.Table, rs map[string]*xdsv1.Resource) error {
+func (g *Gateway) serve(t *table.Table, rs map[string]*xdsv1.Resource) {
 	r := rs[xdsv1.RuntimeKey].GetRuntime()
 	g.server.SetLimits(server.Limits{
 		MaxRequestHead: int(r.GetLimits().GetMaxRequestHead()),
@@ -93,7 +93,9 @@ func (g *Gateway) serve(t *table.Table, rs map[string]*xdsv1.Resource) error {
 	})
 	g.observer.SetAccessLog(!r.GetAccessLog().GetDisabled())
 	g.build.trust(r.GetTrustedProxies())
-	return g.server.Update(t)
+	if err := g.server.Update(t); err != nil {
+		g.log.Error("some ports cannot be opened, the others serve; the next change tries again", "error", err)
+	}
 }
 
 // Addrs lists the addresses that are listened at.

@@ -28,9 +28,9 @@ type Update struct {
 	RemovedEndpoints []string
 }
 
-// Serve is told of each new table; it is called by one goroutine at a time. Its error says what of the table cannot be
-// served (a port that is taken); it does not undo the swap.
-type Serve func(t *table.Table, rs map[string]*xdsv1.Resource) error
+// Serve is told of each new table; it is called by one goroutine at a time. What it cannot serve (a port that is taken) is
+// no fault of the configuration and its own to report.
+type Serve func(t *table.Table, rs map[string]*xdsv1.Resource)
 
 // Store is the Sink of a data plane. It is safe for concurrent use.
 type Store struct {
@@ -42,6 +42,7 @@ type Store struct {
 	invalid   map[string]error
 	endpoints map[string]*xdsv1.Endpoints
 	removed   map[string]bool // of endpoints, those that go with the next table
+	waiting   bool            // the last change was refused, and waits to be repaired
 	applied   *table.Table
 }
 
@@ -61,8 +62,10 @@ func (s *Store) Apply(_ context.Context, u Update) error {
 	err := s.mergeEndpoints(u)
 	if u.Full || len(u.Set) > 0 || len(u.Removed) > 0 {
 		s.merge(u)
-		err = errors.Join(err, s.compile())
-	} else {
+		refused := s.compile()
+		s.waiting = refused != nil
+		err = errors.Join(err, refused)
+	} else if !s.waiting {
 		s.dropEndpoints()
 	}
 	return err
@@ -136,13 +139,13 @@ func (s *Store) compile() error {
 	for key, e := range s.endpoints {
 		t.SetEndpoints(key, e.Endpoints)
 	}
-	err = s.serve(t, s.received)
+	s.serve(t, s.received)
 	for _, c := range t.Retired(s.applied) {
 		c.Close()
 	}
 	s.applied = t
 	s.dropEndpoints()
-	return err
+	return nil
 }
 
 func (s *Store) invalidError() error {

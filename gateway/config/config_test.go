@@ -32,15 +32,11 @@ type store struct {
 	*builder
 	t      *testing.T
 	tables int
-	serves error
 }
 
 func newStore(t *testing.T) *store {
 	s := &store{t: t, builder: &builder{clusters: map[string]*upstream.Cluster{}}}
-	s.Store = New(s.builder, func(*table.Table, map[string]*xdsv1.Resource) error {
-		s.tables++
-		return s.serves
-	})
+	s.Store = New(s.builder, func(*table.Table, map[string]*xdsv1.Resource) { s.tables++ })
 	return s
 }
 
@@ -156,12 +152,23 @@ func TestRefusedRemovalTakesNothing(t *testing.T) {
 	}
 }
 
-// A table that cannot be served in full (a port is taken) has been swapped in nevertheless.
-func TestServeError(t *testing.T) {
+// Endpoints that a refused change removes stay until it is repaired, whatever comes for endpoints meanwhile.
+func TestEndpointsOfARefusedChangeStay(t *testing.T) {
 	s := newStore(t)
-	s.serves = errors.New("port 8080: taken")
-	s.apply(first(), false, 1)
-	if !s.Applied() {
-		t.Error("not applied")
+	s.apply(first(), true, 1)
+	c := s.clusters[backendName]
+	broken := first()
+	broken.Full, broken.Endpoints, broken.RemovedEndpoints = false, nil, []string{backendKey}
+	for key, r := range broken.Set {
+		if l := r.GetListener(); l != nil {
+			l.Port = 0
+			broken.Set = map[string]*xdsv1.Resource{key: r}
+			break
+		}
+	}
+	s.apply(broken, false, 1)
+	s.apply(Update{RemovedEndpoints: []string{xdsv1.BackendKey("default", "other", 80)}}, true, 1)
+	if !c.Ready() {
+		t.Error("the endpoints are gone though nothing without them is served")
 	}
 }

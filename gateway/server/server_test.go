@@ -104,7 +104,11 @@ func startWith(t testing.TB, b table.Builder, update func(port int) config.Updat
 	if g.server, err = server.New(server.Options{Bind: "127.0.0.1", Observer: g.observer, Log: log}); err != nil {
 		t.Fatal(err)
 	}
-	g.store = config.New(b, func(tb *table.Table, _ map[string]*xdsv1.Resource) error { return g.server.Update(tb) })
+	g.store = config.New(b, func(tb *table.Table, _ map[string]*xdsv1.Resource) {
+		if err := g.server.Update(tb); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Cleanup(g.stop)
 	port := freePort(t)
 	if err := g.store.Apply(context.Background(), update(port)); err != nil {

@@ -105,10 +105,9 @@ type sink struct {
 
 func newSink() *sink {
 	s := &sink{}
-	s.store = config.New(noHandlers{}, func(_ *table.Table, rs map[string]*xdsv1.Resource) error {
+	s.store = config.New(noHandlers{}, func(_ *table.Table, rs map[string]*xdsv1.Resource) {
 		s.serving = rs
 		s.tables++
-		return nil
 	})
 	return s
 }
