@@ -254,21 +254,20 @@ func (l *Limiter) Settle(_ context.Context, g ratelimit.Grant, actual []int64) e
 	if err := ratelimit.ValidateActual(actual); err != nil {
 		return err
 	}
-	return l.settle(g.ID, actual)
+	return l.settle(g.ID, len(actual), actual)
 }
 
 // Release implements ratelimit.Limiter.
-func (l *Limiter) Release(_ context.Context, g ratelimit.Grant) error { return l.settle(g.ID, nil) }
+func (l *Limiter) Release(_ context.Context, g ratelimit.Grant) error { return l.settle(g.ID, -1, nil) }
 
-// settle ends a reservation with what was used, or with nothing if actual is nil.
-func (l *Limiter) settle(id ratelimit.ID, actual []int64) error {
+// settle ends a reservation of count charges with what was used. A count below 0 is any, and nothing was used.
+func (l *Limiter) settle(id ratelimit.ID, count int, actual []int64) error {
 	var room [8]entry
-	now := l.now()
-	l.book.ExpireNear(id, now, l.lapse)
-	if entries, runs := l.book.Get(id, room[:0]); runs && actual != nil && len(entries) != len(actual) {
+	entries, found := l.book.Take(id, count, room[:0])
+	if found == book.Other {
 		return ratelimit.ErrCount
 	}
-	entries, found := l.book.Take(id, room[:0])
+	now := l.now()
 	for i := range entries {
 		used := int64(0)
 		if i < len(actual) {

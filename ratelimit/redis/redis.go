@@ -40,9 +40,9 @@
 //   - A replica that is cut off while it holds a lease may have drawn what its last Tick did not report: at most that lease
 //     can be granted twice.
 //   - After a failover, grants that were not replicated are unknown to the new primary. What runs then is restored with the
-//     next exchange of its bucket (at the latest after a third of TTL), what was settled in the time that was not replicated
-//     is forgotten. WAIT (Options.Wait) makes that time visible in Stats.Unreplicated and delays grants until replicas have
-//     them, or Wait.Timeout.
+//     next exchange of its bucket (at the latest a third of TTL and 5 s later), what was settled in the time that was not
+//     replicated is forgotten. WAIT (Options.Wait) delays grants until replicas have them or Wait.Timeout is over, and
+//     Stats.Unreplicated says how often it was.
 //   - Overshoot comes only from these, and from settling above the estimate; Options.Overshoot is told.
 package redis
 

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/nantian-gw/nantian/ratelimit"
@@ -24,20 +25,21 @@ func (l *Limiter) Settle(ctx context.Context, g ratelimit.Grant, actual []int64)
 	if err := ratelimit.ValidateActual(actual); err != nil {
 		return err
 	}
-	return l.settle(ctx, g.ID, actual)
+	return l.settle(ctx, g.ID, len(actual), actual)
 }
 
 // Release implements ratelimit.Limiter. The store hears of it within Tick.
 func (l *Limiter) Release(ctx context.Context, g ratelimit.Grant) error {
-	return l.settle(ctx, g.ID, nil)
+	return l.settle(ctx, g.ID, -1, nil)
 }
 
-func (l *Limiter) settle(ctx context.Context, id ratelimit.ID, actual []int64) error {
+// settle ends a reservation of count charges with what was used. A count below 0 is any, and nothing was used.
+func (l *Limiter) settle(ctx context.Context, id ratelimit.ID, count int, actual []int64) error {
 	var room [8]entry
-	if entries, runs := l.book.Get(id, room[:0]); runs && actual != nil && len(entries) != len(actual) {
+	entries, found := l.book.Take(id, count, room[:0])
+	if found == book.Other {
 		return ratelimit.ErrCount
 	}
-	entries, found := l.book.Take(id, room[:0])
 	now := l.now()
 	var shares []int64
 	for i := range entries {
@@ -182,8 +184,8 @@ func (l *Limiter) beat(all bool) {
 	}
 }
 
-// Close reports what is left, gives leases back and ends the limiter's goroutines. It takes at most four times
-// Options.Timeout. It returns an error if the store has not heard of all that was settled; what still runs expires there.
+// Close reports what is left, gives leases back and ends the limiter's goroutines. If the store is away it gives up after at
+// most four times Options.Timeout, and returns an *UnsettledError. What still runs expires in the store.
 func (l *Limiter) Close() error {
 	if l.closing.Swap(true) {
 		return nil
@@ -198,9 +200,11 @@ func (l *Limiter) Close() error {
 		a.mu.Unlock()
 	})
 	for range 2 { // the second for what changed while a report was under way
+		var all sync.WaitGroup
 		for _, n := range l.lanes {
-			n.drain()
+			all.Go(n.drain)
 		}
+		all.Wait()
 	}
 	return l.unsettled()
 }

@@ -3,7 +3,6 @@
 package redis
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -118,5 +117,3 @@ func TestSuiteCluster(t *testing.T) {
 		return newFleet(t, client, Options{Timeout: time.Second}).harness()
 	})
 }
-
-var _ = context.Background

@@ -154,16 +154,20 @@ const (
 	Absent  Taken = iota // settled or released before, or expired more than Late ago
 	Running              // its entries still weigh
 	Expired              // its entries went back
+	Other                // it has another number of entries, and stays
 )
 
-// Take removes a reservation and appends its entries to dst.
-func (b *Book[E]) Take(id ratelimit.ID, dst []E) ([]E, Taken) {
+// Take removes a reservation of count entries and appends them to dst. A count below 0 is any.
+func (b *Book[E]) Take(id ratelimit.ID, count int, dst []E) ([]E, Taken) {
 	s := b.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.runs[id]
 	if r == nil {
 		return dst, Absent
+	}
+	if count >= 0 && count != r.n {
+		return dst, Other
 	}
 	dst = append(dst, r.entries()...)
 	state := Running
