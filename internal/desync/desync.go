@@ -133,7 +133,7 @@ func (u *Upstream) breakOff(out io.Writer, what string, id int, r *http.Request)
 		c.(*net.TCPConn).SetLinger(0)
 		c.Close()
 	case what == "die":
-		time.Sleep(5 * time.Millisecond)
+		<-time.After(5 * time.Millisecond) // what was flushed is to arrive first
 		panic(http.ErrAbortHandler)
 	case hijacked:
 		c.Read(make([]byte, 1))
