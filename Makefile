@@ -40,7 +40,7 @@ vet: ## formatting and go vet
 
 .PHONY: race
 race: ## the tests of the data path with the race detector
-	$(GO) test -race -timeout 15m ./gateway/... ./ai/... ./tokenizer ./controlplane ./controlplane/source/... ./internal/simulator/...
+	$(GO) test -race -timeout 15m ./gateway/... ./ai/... ./tokenizer ./ratelimit/... ./controlplane/... ./internal/xdstest ./internal/simulator/...
 
 .PHONY: test-sdk
 test-sdk: build ## the vendors' official SDKs as clients
