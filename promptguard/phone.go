@@ -52,7 +52,7 @@ func nationalPhone(regions []string) func(*view, int) match {
 		if start > 0 && v.b[start-1] == '(' {
 			start--
 		}
-		if start > 0 && !opens(v.b[start-1]) {
+		if start > 0 && !opens(v.b[start-1]) || afterPlus(v, start) {
 			return match{}
 		}
 		return judgePhone(v, start, start, func(digits []byte) bool {
@@ -73,6 +73,12 @@ func nationalLength(region string, digits []byte) bool {
 		return len(digits) == 10 && digits[0] >= '2' && digits[3] >= '2' // NXX-NXX-XXXX
 	}
 	return len(digits) >= 9
+}
+
+// afterPlus says whether a number follows a country's code, which belongs to it.
+func afterPlus(v *view, at int) bool {
+	code := v.back(at-1, 3, isDigit)
+	return at > 1 && code < at-1 && code > 0 && v.b[code-1] == '+'
 }
 
 func opens(c byte) bool {

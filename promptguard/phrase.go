@@ -63,7 +63,7 @@ func parsePhrase(text string) (p phrase, first []string) {
 }
 
 // common words call a phrase only together with the word that follows.
-var common = []string{"from", "what", "these", "this", "your", "have", "without", "never", "stay", "remain", "system", "previous", "prior", "above", "earlier", "ohne", "keine"}
+var common = []string{"from", "what", "these", "this", "your", "have", "has", "with", "without", "never", "stay", "remain", "system", "previous", "prior", "above", "earlier", "ohne", "keine"}
 
 // cues are the literals that call a phrase, by what its first word begins with.
 func (p *phrase) cues(first []string) []string {

@@ -129,7 +129,7 @@ func matchAssignment(v *view, at int) match {
 	if end == len(v.b) && !v.end && end-i <= maxSecret {
 		return v.undecided(at)
 	}
-	for end > i && (v.b[end-1] == '.' || v.b[end-1] == ',' || v.b[end-1] == ';' || v.b[end-1] == ')' || v.b[end-1] == '!' && end-i < minSecret) {
+	for end > i && endsSentence(v.b[end-1]) {
 		end--
 	}
 	if end-i < minSecret || end-i > maxSecret || !random(v.b[i:end]) {
@@ -138,8 +138,13 @@ func matchAssignment(v *view, at int) match {
 	return found(i, end)
 }
 
+// endsSentence says whether a sign after a value belongs to the text around it.
+func endsSentence(c byte) bool {
+	return c == '.' || c == ')' || c == '*' || c == '?' || c == ':' || c == ']'
+}
+
 func inValue(c byte) bool {
-	return c > ' ' && c < 0x7f && c != '"' && c != '\'' && c != '`' && c != '<' && c != '>' && c != '{' && c != '}' && c != '\\' && c != '|'
+	return c > ' ' && c < 0x7f && c != '"' && c != '\'' && c != '`' && c != '<' && c != '>' && c != '{' && c != '}' && c != '\\' && c != '|' && c != ',' && c != ';' && c != '&'
 }
 
 // valueStart skips the rest of a name, and the signs between it and its value.

@@ -21,7 +21,7 @@ func matchSSN(v *view, at int) match {
 		}
 		if s == yes {
 			on, known := continued(v, end)
-			if known && !on && ssnIssued(num.text()) && (sh[3] == '-' || v.said(at, 48, ssnWords)) {
+			if known && !on && ssnIssued(num.text()) && (sh[3] != '9' || v.said(at, 48, ssnWords)) {
 				return found(at, end)
 			}
 			if known {
