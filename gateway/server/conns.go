@@ -91,7 +91,7 @@ func (c *conns) closePort(p *port) {
 	defer c.mu.Unlock()
 	for cc := range c.all {
 		if cc.p == p {
-			cc.hurry()
+			cc.leavePort()
 		}
 	}
 }
@@ -210,6 +210,17 @@ func (c *clientConn) rest() {
 	c.mu.Lock()
 	c.busy = false
 	c.mu.Unlock()
+	if c.p.stopped.Load() {
+		c.leavePort()
+	}
+}
+
+// leavePort ends a connection that serves nothing, because its port is gone. When all of the server ends, HTTP/2 says
+// goodbye itself.
+func (c *clientConn) leavePort() {
+	if !c.h2.Load() || !c.p.server.draining() {
+		c.hurry()
+	}
 }
 
 // idleEnded says whether the connection has been hurried.
