@@ -27,7 +27,7 @@ deps: ## install what the tests need beyond Go: Python with venv, Node with npm 
 	@scripts/deps
 
 .PHONY: test
-test: deps vet test-go race test-sdk test-e2e test-features fuzz check-generate ## all tests; installs what they need
+test: deps vet test-go race test-redis test-sdk test-e2e test-features fuzz bench-quick check-generate ## all tests; installs what they need
 
 .PHONY: test-go
 test-go: ## the tests that need nothing but Go
@@ -51,11 +51,7 @@ test-e2e: build ## the program as a user meets it, over sockets
 	cd test/e2e && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 15m ./...
 
 .PHONY: test-features
-test-features: build ## the Gateway API's conformance tests, without a cluster (Linux)
-	cd test/features && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 10m ./...
-
-.PHONY: test-features
-test-features: build ## the Gateway API's conformance cases that need no cluster, by nantian run
+test-features: build ## the Gateway API's conformance suite, without a cluster (Linux)
 	cd test/features && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 15m ./...
 
 .PHONY: test-redis
@@ -76,7 +72,7 @@ bench-quick: build ## one short round of bench, to see that it works
 
 .PHONY: bench-go
 bench-go: ## the benchmarks beside the code
-	$(GO) test -run '^$$' -bench . -benchmem ./gateway/... ./ai/... ./tokenizer/... ./controlplane/...
+	$(GO) test -run '^$$' -bench . -benchmem ./gateway/... ./ai/... ./tokenizer/... ./ratelimit/... ./promptguard/... ./controlplane/...
 
 .PHONY: tools
 tools:
