@@ -10,7 +10,7 @@ func cardDetector() detector {
 // matchCard judges a run of digits: 13 to 19 together, or in the groups that cards are printed in, whose issuer range is in
 // use and whose last digit is Luhn's (ISO/IEC 7812-1).
 func matchCard(v *view, at int) match {
-	if v.before(at, isLetter) || at > 1 && (v.b[at-1] == '.' || v.b[at-1] == '-') && is(v.b[at-2], isAlnum) {
+	if v.before(at, isLetter) || at > 0 && v.b[at-1] == '-' || at > 1 && v.b[at-1] == '.' && is(v.b[at-2], isAlnum) {
 		return match{}
 	}
 	var num number

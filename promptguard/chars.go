@@ -100,7 +100,11 @@ func indexFold(b []byte, word string) int {
 	return -1
 }
 
+// equalFold compares a text with a word in lower case.
 func equalFold(b []byte, word string) bool {
+	if len(b) != len(word) {
+		return false
+	}
 	for i := range b {
 		if lower(b[i]) != word[i] {
 			return false

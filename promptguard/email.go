@@ -17,7 +17,7 @@ func emailDetector() detector {
 // is of letters.
 func matchEmail(v *view, at int) match {
 	start := localStart(v, at)
-	if start == at || v.b[at-1] == '.' || equalFold(v.b[start:at], "git"[:min(3, at-start)]) && at-start == 3 {
+	if start == at || v.b[at-1] == '.' || at-start == 3 && equalFold(v.b[start:at], "git") {
 		return match{} // git@host is how SSH URLs begin
 	}
 	if inAuthority(v, start) {

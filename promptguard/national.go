@@ -37,6 +37,9 @@ func (id *nationalID) match(v *view, at int, sh shape, named bool) match {
 		return match{}
 	}
 	on, known := continued(v, end)
+	if known && !on && strings.Contains(string(sh), " ") {
+		on, known = inRow(v, at, end)
+	}
 	switch {
 	case !known:
 		return v.undecided(at)
@@ -44,6 +47,17 @@ func (id *nationalID) match(v *view, at int, sh shape, named bool) match {
 		return match{}
 	}
 	return found(at, end)
+}
+
+// inRow says whether more groups of digits stand beside a number in groups, as in a table.
+func inRow(v *view, at, end int) (is, known bool) {
+	if at > 1 && v.b[at-1] == ' ' && v.before(at-1, isHex) {
+		return true, true
+	}
+	if end < len(v.b) && v.b[end] == ' ' {
+		return v.after(end+1, isDigit)
+	}
+	return false, true
 }
 
 // nationalIDs are those with a check digit. Sources: the countries' own descriptions, as collected by OECD ("Tax

@@ -1,6 +1,9 @@
 package promptguard
 
-import "net/netip"
+import (
+	"bytes"
+	"net/netip"
+)
 
 func ipDetectors() []detector {
 	return []detector{
@@ -109,11 +112,12 @@ func matchIPv6(v *view, colon int) match {
 }
 
 func ipv6At(b []byte, at, end, colons int, dot bool) match {
-	if colons < 7 && !doubleColon(b[at:end]) && !dot {
-		return match{}
+	text := b[at:end]
+	if colons < 7 && !doubleColon(text) && !dot || text[0] == ':' && colons < 3 || !bytes.ContainsAny(text, "0123456789") {
+		return match{} // b::c is C++
 	}
-	a, err := netip.ParseAddr(string(b[at:end]))
-	if err != nil || a.IsLoopback() || a.IsUnspecified() || end-at < 5 {
+	a, err := netip.ParseAddr(string(text))
+	if err != nil || a.IsLoopback() || a.IsUnspecified() || end-at < 6 {
 		return match{}
 	}
 	return found(at, end)

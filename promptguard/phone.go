@@ -111,16 +111,28 @@ func judgePhone(v *view, start, at int, valid func([]byte) bool) match {
 	if end < 0 || p.groups == 0 || p.n < minPhoneDigits {
 		return match{}
 	}
-	if v.b[start] != '+' && p.groups == 1 && !v.said(start, 32, phoneWords) {
+	bare := p.groups == 1 || p.digits[0] == '0' && p.digits[1] == '0'
+	if v.b[start] != '+' && bare && !v.said(start, 32, phoneWords) {
 		return match{}
 	}
 	for g := p.groups - 1; g >= 0; g-- {
 		e := p.ends[g]
+		if last := p.group(g); last < 2 || v.b[start] != '+' && p.digits[0] >= '1' && last != 4 && g > 0 {
+			continue // all of North America's end with four digits
+		}
 		if e.digits >= minPhoneDigits && (v.b[start] == '+' || g > 0 || p.groups == 1) && valid(p.digits[:e.digits]) {
 			return found(start, e.end)
 		}
 	}
 	return match{}
+}
+
+// group is the number of digits of a group.
+func (p *phone) group(g int) int {
+	if g == 0 {
+		return p.ends[0].digits
+	}
+	return p.ends[g].digits - p.ends[g-1].digits
 }
 
 // read gathers digits and the signs between them. It returns -1 for what is no phone number by its looks, and whether the

@@ -170,7 +170,7 @@ func valueStart(v *view, at int) (start int, ok, known bool) {
 
 // random says whether a value looks like a secret: letters and digits mixed, and hardly a word.
 func random(value []byte) bool {
-	if isStandIn(value) || bytes.Contains(value, []byte("://")) || bytes.Contains(value, []byte("...")) || bytes.Contains(value, []byte("(")) ||
+	if isStandIn(value) || bytes.Contains(value, []byte("://")) || bytes.Contains(value, []byte("...")) || bytes.ContainsAny(value, "([") ||
 		bytes.Contains(value, []byte("EXAMPLE")) || bytes.Contains(value, []byte("xxxx")) {
 		return false
 	}
