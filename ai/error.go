@@ -31,6 +31,24 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%d: %s", e.Status, e.Message)
 }
 
+// Under says in which member or element of a body the parameter of err lies. err is an *Error as it was made, or nil;
+// others are returned as they are.
+func Under(err error, name string) error {
+	e, ok := err.(*Error) //nolint:errorlint // these errors are never wrapped
+	if !ok {
+		return err
+	}
+	switch {
+	case e.Param == "":
+		e.Param = name
+	case e.Param[0] == '[':
+		e.Param = name + e.Param
+	default:
+		e.Param = name + "." + e.Param
+	}
+	return e
+}
+
 // Unsupported says which parameters of a client a provider cannot honour.
 type Unsupported struct {
 	Provider Schema

@@ -15,11 +15,11 @@ func (d *chatDecoder) message(i int, v []byte) error {
 	}
 	role, err := readRole(jsonscan.Get(v, "role"))
 	if err != nil {
-		return under(err, "role")
+		return ai.Under(err, "role")
 	}
 	parts, err := content(jsonscan.Get(v, "content"), true)
 	if err != nil {
-		return under(err, "content")
+		return ai.Under(err, "content")
 	}
 	for k, v := range jsonscan.Fields(v) {
 		if name := string(k); name != "role" && name != "content" && !jsonscan.IsNull(v) {
@@ -27,7 +27,7 @@ func (d *chatDecoder) message(i int, v []byte) error {
 		}
 	}
 	if err := d.pair(role, parts); err != nil {
-		return under(err, "content")
+		return ai.Under(err, "content")
 	}
 	d.noteDocuments("messages["+strconv.Itoa(i)+"].content", parts)
 	d.split(role, parts)
@@ -127,7 +127,7 @@ func block(v []byte, strict bool) (ai.Part, error) {
 	}
 	typ, err := needText(jsonscan.Get(v, "type"))
 	if err != nil {
-		return ai.Part{}, under(err, "type")
+		return ai.Part{}, ai.Under(err, "type")
 	}
 	p := ai.Part{CacheControl: member(v, "cache_control")}
 	known := false
@@ -163,52 +163,52 @@ func textBlock(p *ai.Part, v []byte) (known bool, err error) {
 	p.Kind = ai.PartText
 	p.Annotations = member(v, "citations")
 	p.Text, err = text(jsonscan.Get(v, "text"))
-	return onlyMembers(v, "type", "text", "cache_control", "citations"), under(err, "text")
+	return onlyMembers(v, "type", "text", "cache_control", "citations"), ai.Under(err, "text")
 }
 
 func thinkingBlock(p *ai.Part, v []byte, redacted bool) (known bool, err error) {
 	p.Kind, p.Redacted = ai.PartReasoning, redacted
 	if redacted {
 		p.Signature, err = text(jsonscan.Get(v, "data"))
-		return onlyMembers(v, "type", "data"), under(err, "data")
+		return onlyMembers(v, "type", "data"), ai.Under(err, "data")
 	}
 	p.Signature = jsonscan.Text(jsonscan.Get(v, "signature"))
 	p.Text, err = text(jsonscan.Get(v, "thinking"))
-	return onlyMembers(v, "type", "thinking", "signature"), under(err, "thinking")
+	return onlyMembers(v, "type", "thinking", "signature"), ai.Under(err, "thinking")
 }
 
 func toolUseBlock(p *ai.Part, v []byte) (known bool, err error) {
 	p.Kind, p.Call = ai.PartToolCall, &ai.ToolCall{}
 	if p.Call.ID, err = needText(jsonscan.Get(v, "id")); err != nil {
-		return true, under(err, "id")
+		return true, ai.Under(err, "id")
 	}
 	if p.Call.Name, err = needText(jsonscan.Get(v, "name")); err != nil {
-		return true, under(err, "name")
+		return true, ai.Under(err, "name")
 	}
 	input := jsonscan.Get(v, "input")
 	p.Call.Arguments = string(input)
-	return onlyMembers(v, "type", "id", "name", "input", "cache_control", "caller"), under(object(input), "input")
+	return onlyMembers(v, "type", "id", "name", "input", "cache_control", "caller"), ai.Under(object(input), "input")
 }
 
 func toolResultBlock(p *ai.Part, v []byte) (known bool, err error) {
 	p.Kind, p.Result = ai.PartToolResult, &ai.ToolResult{}
 	if p.Result.CallID, err = needText(jsonscan.Get(v, "tool_use_id")); err != nil {
-		return true, under(err, "tool_use_id")
+		return true, ai.Under(err, "tool_use_id")
 	}
 	if raw := member(v, "is_error"); raw != nil {
 		if p.Result.IsError, err = flag(raw); err != nil {
-			return true, under(err, "is_error")
+			return true, ai.Under(err, "is_error")
 		}
 	}
 	if raw := member(v, "content"); raw != nil {
 		p.Result.Parts, err = content(raw, true)
 	}
-	return onlyMembers(v, "type", "tool_use_id", "content", "is_error", "cache_control"), under(err, "content")
+	return onlyMembers(v, "type", "tool_use_id", "content", "is_error", "cache_control"), ai.Under(err, "content")
 }
 
 func imageBlock(p *ai.Part, v []byte) (known bool, err error) {
 	if p.Media, known, err = source(jsonscan.Get(v, "source")); err != nil || !known {
-		return false, under(err, "source")
+		return false, ai.Under(err, "source")
 	}
 	p.Kind = ai.PartImage
 	return onlyMembers(v, "type", "source", "cache_control"), nil
@@ -228,7 +228,7 @@ func documentExtra(v []byte, name string) []byte {
 
 func documentBlock(p *ai.Part, v []byte) (known bool, err error) {
 	if p.Media, known, err = source(jsonscan.Get(v, "source")); err != nil || !known {
-		return false, under(err, "source")
+		return false, ai.Under(err, "source")
 	}
 	p.Kind = ai.PartFile
 	p.Media.Name = jsonscan.Text(jsonscan.Get(v, "title"))
@@ -275,5 +275,5 @@ func source(v []byte) (m *ai.Media, known bool, err error) {
 	default:
 		return nil, false, nil
 	}
-	return m, true, under(err, name)
+	return m, true, ai.Under(err, name)
 }

@@ -27,7 +27,7 @@ func (Dialect) DecodeChat(op ai.Op, body []byte) (*ai.Chat, error) {
 			continue
 		}
 		if err := d.field(string(k), v); err != nil {
-			return nil, under(err, string(k))
+			return nil, ai.Under(err, string(k))
 		}
 	}
 	if len(d.c.Messages) == 0 {
@@ -123,7 +123,7 @@ func (d *chatDecoder) metadata(v []byte) (err error) {
 		case jsonscan.IsNull(v):
 		case string(k) == "user_id":
 			if d.c.User, err = text(v); err != nil {
-				return under(err, "user_id")
+				return ai.Under(err, "user_id")
 			}
 		default:
 			d.extra("metadata."+string(k), v)
@@ -164,7 +164,7 @@ func (d *chatDecoder) outputConfig(v []byte) (err error) {
 			d.extra("output_config."+string(k), v)
 		}
 		if err != nil {
-			return under(err, string(k))
+			return ai.Under(err, string(k))
 		}
 	}
 	return nil
@@ -177,7 +177,7 @@ func (d *chatDecoder) format(v []byte) error {
 	}
 	schema := jsonscan.Get(v, "schema")
 	if err := object(schema); err != nil {
-		return under(err, "schema")
+		return ai.Under(err, "schema")
 	}
 	strict := true
 	d.c.Format = &ai.Format{Kind: ai.FormatSchema, Name: "output", Schema: schema, Strict: &strict}
@@ -192,7 +192,7 @@ func each(v []byte, f func(i int, raw []byte) error) error {
 	i := 0
 	for raw := range jsonscan.Elems(v) {
 		if err := f(i, raw); err != nil {
-			return under(err, "["+strconv.Itoa(i)+"]")
+			return ai.Under(err, "["+strconv.Itoa(i)+"]")
 		}
 		i++
 	}

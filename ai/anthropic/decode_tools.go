@@ -22,7 +22,7 @@ func (d *chatDecoder) tool(i int, v []byte) error {
 			continue
 		}
 		if err := d.toolField(&t, i, string(k), v); err != nil {
-			return under(err, string(k))
+			return ai.Under(err, string(k))
 		}
 	}
 	if t.Name == "" {
@@ -74,7 +74,7 @@ func (d *chatDecoder) toolChoice(v []byte) (err error) {
 	case "tool":
 		d.c.ToolChoice.Mode = ai.ToolsNamed
 		if d.c.ToolChoice.Name, err = needText(jsonscan.Get(v, "name")); err != nil {
-			return under(err, "name")
+			return ai.Under(err, "name")
 		}
 	default:
 		return bad("type", `expected "auto", "any", "tool" or "none"`)
@@ -82,7 +82,7 @@ func (d *chatDecoder) toolChoice(v []byte) (err error) {
 	if raw := jsonscan.Get(v, "disable_parallel_tool_use"); raw != nil {
 		single, err := flag(raw)
 		if err != nil {
-			return under(err, "disable_parallel_tool_use")
+			return ai.Under(err, "disable_parallel_tool_use")
 		}
 		parallel := !single
 		d.c.ParallelTools = &parallel

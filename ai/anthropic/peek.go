@@ -31,7 +31,7 @@ func (Dialect) Peek(op ai.Op, body []byte, r *ai.Request) error {
 			r.User, err = peekUser(v)
 		}
 		if err != nil {
-			return under(err, string(k))
+			return ai.Under(err, string(k))
 		}
 	}
 	switch {
@@ -49,7 +49,7 @@ func peekUser(metadata []byte) (string, error) {
 		return "", nil
 	}
 	s, err := text(id)
-	return s, under(err, "user_id")
+	return s, ai.Under(err, "user_id")
 }
 
 // bad is the error for a parameter that is not what it should be.
@@ -60,23 +60,6 @@ func bad(param, msg string) error {
 // expected is bad for a value of the wrong type.
 func expected(what string, got []byte) error {
 	return bad("", "expected "+what+", got "+jsonscan.Kind(got).String())
-}
-
-// under says in which member the parameter of err lies. It must be given errors of bad and expected alone, or nil.
-func under(err error, name string) error {
-	e, ok := err.(*ai.Error) //nolint:errorlint // these errors are never wrapped
-	if !ok {
-		return err
-	}
-	switch {
-	case e.Param == "":
-		e.Param = name
-	case e.Param[0] == '[':
-		e.Param = name + e.Param
-	default:
-		e.Param = name + "." + e.Param
-	}
-	return e
 }
 
 func text(v []byte) (string, error) {

@@ -21,7 +21,7 @@ func (d *chatDecoder) thinking(v []byte) (err error) {
 		r.Adaptive = true
 	case "enabled":
 		if r.Budget, err = count(jsonscan.Get(v, "budget_tokens")); err != nil {
-			return under(err, "budget_tokens")
+			return ai.Under(err, "budget_tokens")
 		}
 	case "":
 		return bad("type", "this field is required")

@@ -29,7 +29,7 @@ func (Dialect) DecodeChat(op ai.Op, body []byte) (*ai.Chat, error) {
 			continue
 		}
 		if err := read(&d, v); err != nil {
-			return nil, under(err, string(k))
+			return nil, ai.Under(err, string(k))
 		}
 	}
 	if len(d.c.Messages) == 0 {
@@ -164,7 +164,7 @@ func format(v []byte) (*ai.Format, error) {
 		return &ai.Format{Kind: ai.FormatJSON}, nil
 	case "json_schema":
 		f, err := schemaFormat(member(v, "json_schema"))
-		return f, under(err, "json_schema")
+		return f, ai.Under(err, "json_schema")
 	}
 	return nil, bad("type", `expected "text", "json_object" or "json_schema"`)
 }
@@ -178,20 +178,20 @@ func schemaFormat(v []byte) (f *ai.Format, err error) {
 	}
 	f = &ai.Format{Kind: ai.FormatSchema, Schema: member(v, "schema")}
 	if f.Name, err = needText(member(v, "name")); err != nil {
-		return nil, under(err, "name")
+		return nil, ai.Under(err, "name")
 	}
 	if m := member(v, "description"); m != nil {
 		if f.Description, err = text(m); err != nil {
-			return nil, under(err, "description")
+			return nil, ai.Under(err, "description")
 		}
 	}
 	if m := member(v, "strict"); m != nil {
 		if f.Strict, err = optFlag(m); err != nil {
-			return nil, under(err, "strict")
+			return nil, ai.Under(err, "strict")
 		}
 	}
 	if f.Schema != nil {
-		err = under(object(f.Schema), "schema")
+		err = ai.Under(object(f.Schema), "schema")
 	}
 	return f, err
 }
@@ -241,7 +241,7 @@ func reasoning(d *decoder, v []byte) (err error) {
 			d.extra("reasoning."+string(k), v)
 		}
 		if err != nil {
-			return under(err, string(k))
+			return ai.Under(err, string(k))
 		}
 	}
 	return nil
@@ -265,7 +265,7 @@ func thinking(d *decoder, v []byte) (err error) {
 	if m := member(v, "budget_tokens"); m != nil {
 		r.Budget, err = count(m)
 	}
-	return under(err, "budget_tokens")
+	return ai.Under(err, "budget_tokens")
 }
 
 // restrict leaves the tools that allowed_tools names.

@@ -35,7 +35,7 @@ func (d *decoder) message(i int, v []byte) (err error) {
 	}
 	if name := member(v, "name"); name != nil {
 		if m.Name, err = text(name); err != nil {
-			return under(err, "name")
+			return ai.Under(err, "name")
 		}
 	}
 	switch m.Role {
@@ -46,7 +46,7 @@ func (d *decoder) message(i int, v []byte) (err error) {
 		m.Name = ""
 	default:
 		m.Parts, err = content(member(v, "content"))
-		err = under(err, "content")
+		err = ai.Under(err, "content")
 	}
 	d.c.Messages = append(d.c.Messages, m)
 	d.messageExtras(i, v)
@@ -97,7 +97,7 @@ func part(v []byte) (p ai.Part, err error) {
 	}
 	typ, err := needText(member(v, "type"))
 	if err != nil {
-		return p, under(err, "type")
+		return p, ai.Under(err, "type")
 	}
 	p.CacheControl = member(v, "cache_control")
 	switch typ {
@@ -118,7 +118,7 @@ func part(v []byte) (p ai.Part, err error) {
 		p.Media, err = file(member(v, typ))
 	}
 	if err != nil {
-		return p, under(err, typ)
+		return p, ai.Under(err, typ)
 	}
 	if p.Kind == 0 || !onlyMembers(v, "type", typ, "cache_control") {
 		return ai.Part{Kind: ai.PartOpaque, Raw: v, CacheControl: p.CacheControl}, nil
@@ -146,9 +146,9 @@ func image(v []byte) (m *ai.Media, err error) {
 	}
 	s, err := needText(url)
 	if err != nil {
-		return nil, under(err, "url")
+		return nil, ai.Under(err, "url")
 	}
-	return m, under(located(m, s), "url")
+	return m, ai.Under(located(m, s), "url")
 }
 
 // located sets where m is: inline by a data: URL, or elsewhere.
@@ -184,11 +184,11 @@ func audio(v []byte) (m *ai.Media, err error) {
 	}
 	m = &ai.Media{}
 	if m.Data, err = needText(member(v, "data")); err != nil {
-		return nil, under(err, "data")
+		return nil, ai.Under(err, "data")
 	}
 	f, err := needText(member(v, "format"))
 	if err != nil {
-		return nil, under(err, "format")
+		return nil, ai.Under(err, "format")
 	}
 	m.MIME = "audio/" + f
 	if f == "mp3" {
@@ -214,10 +214,10 @@ func file(v []byte) (m *ai.Media, err error) {
 	}
 	s, err := needText(data)
 	if err != nil {
-		return nil, under(err, "file_data")
+		return nil, ai.Under(err, "file_data")
 	}
 	if err := located(m, s); err != nil {
-		return nil, under(err, "file_data")
+		return nil, ai.Under(err, "file_data")
 	}
 	if m.URL != "" && !strings.Contains(m.URL, "://") {
 		m.MIME, m.Data, m.URL = mimePDF, m.URL, ""
@@ -236,14 +236,14 @@ func (d *decoder) assistant(i int, v []byte) ([]ai.Part, error) {
 	if c := member(v, "content"); c != nil {
 		said, err := content(c)
 		if err != nil {
-			return nil, under(err, "content")
+			return nil, ai.Under(err, "content")
 		}
 		parts = append(parts, said...)
 	}
 	if r := member(v, "refusal"); r != nil {
 		s, err := text(r)
 		if err != nil {
-			return nil, under(err, "refusal")
+			return nil, ai.Under(err, "refusal")
 		}
 		if s != "" {
 			parts = append(parts, ai.Part{Kind: ai.PartRefusal, Text: s})
@@ -256,13 +256,13 @@ func (d *decoder) assistant(i int, v []byte) ([]ai.Part, error) {
 	}
 	if tc := member(v, "tool_calls"); tc != nil {
 		if err := each(tc, calls); err != nil {
-			return nil, under(err, "tool_calls")
+			return nil, ai.Under(err, "tool_calls")
 		}
 	}
 	if fc := member(v, "function_call"); fc != nil {
 		c, err := functionCall(fc)
 		if err != nil {
-			return nil, under(err, "function_call")
+			return nil, ai.Under(err, "function_call")
 		}
 		c.ID = "call_" + strconv.Itoa(i)
 		parts = append(parts, ai.Part{Kind: ai.PartToolCall, Call: c})
@@ -281,13 +281,13 @@ func toolCall(v []byte) (c *ai.ToolCall, err error) {
 			return nil, bad("function", required)
 		}
 		if c, err = functionCall(fn); err != nil {
-			return nil, under(err, "function")
+			return nil, ai.Under(err, "function")
 		}
 	} else if c, err = customCall(custom); err != nil {
-		return nil, under(err, "custom")
+		return nil, ai.Under(err, "custom")
 	}
 	c.ID, err = needText(member(v, "id"))
-	return c, under(err, "id")
+	return c, ai.Under(err, "id")
 }
 
 func functionCall(v []byte) (c *ai.ToolCall, err error) {
@@ -296,7 +296,7 @@ func functionCall(v []byte) (c *ai.ToolCall, err error) {
 	}
 	c = &ai.ToolCall{}
 	if c.Name, err = needText(member(v, "name")); err != nil {
-		return nil, under(err, "name")
+		return nil, ai.Under(err, "name")
 	}
 	switch a := member(v, "arguments"); jsonscan.Kind(a) {
 	case jsonscan.String:
@@ -305,7 +305,7 @@ func functionCall(v []byte) (c *ai.ToolCall, err error) {
 		c.Arguments = string(a)
 	case jsonscan.Missing:
 	default:
-		return nil, under(expected("a string", a), "arguments")
+		return nil, ai.Under(expected("a string", a), "arguments")
 	}
 	return c, nil
 }
@@ -316,10 +316,10 @@ func customCall(v []byte) (c *ai.ToolCall, err error) {
 	}
 	c = &ai.ToolCall{Custom: true}
 	if c.Name, err = needText(member(v, "name")); err != nil {
-		return nil, under(err, "name")
+		return nil, ai.Under(err, "name")
 	}
 	c.Arguments, err = text(jsonscan.Get(v, "input"))
-	return c, under(err, "input")
+	return c, ai.Under(err, "input")
 }
 
 // result reads the answer of a tool or, deprecated, of a function, which answers the last call of its name.
@@ -328,7 +328,7 @@ func (d *decoder) result(v []byte, function bool) ([]ai.Part, error) {
 	var err error
 	if function {
 		if r.Name, err = needText(member(v, "name")); err != nil {
-			return nil, under(err, "name")
+			return nil, ai.Under(err, "name")
 		}
 		r.CallID = d.lastCall(func(c *ai.ToolCall) bool { return c.Name == r.Name }).ID
 		if r.CallID == "" {
@@ -336,13 +336,13 @@ func (d *decoder) result(v []byte, function bool) ([]ai.Part, error) {
 		}
 	} else {
 		if r.CallID, err = needText(member(v, "tool_call_id")); err != nil {
-			return nil, under(err, "tool_call_id")
+			return nil, ai.Under(err, "tool_call_id")
 		}
 		r.Name = d.lastCall(func(c *ai.ToolCall) bool { return c.ID == r.CallID }).Name
 	}
 	if c := member(v, "content"); c != nil {
 		if r.Parts, err = content(c); err != nil {
-			return nil, under(err, "content")
+			return nil, ai.Under(err, "content")
 		}
 	}
 	return []ai.Part{{Kind: ai.PartToolResult, Result: r, CacheControl: member(v, "cache_control")}}, nil

@@ -17,7 +17,7 @@ func tools(d *decoder, v []byte) error {
 		}
 		t, err := d.function(fn, "tools"+element(i)+".function.")
 		if err != nil {
-			return under(err, "function")
+			return ai.Under(err, "function")
 		}
 		t.CacheControl = member(v, "cache_control")
 		d.c.Tools = append(d.c.Tools, t)
@@ -58,7 +58,7 @@ func (d *decoder) function(v []byte, path string) (t ai.Tool, err error) {
 			d.extra(path+string(k), v)
 		}
 		if err != nil {
-			return t, under(err, string(k))
+			return t, ai.Under(err, string(k))
 		}
 	}
 	if t.Name == "" {
@@ -101,9 +101,9 @@ func toolChoice(d *decoder, v []byte) (err error) {
 	case "function", "custom":
 		d.c.ToolChoice.Mode = ai.ToolsNamed
 		d.c.ToolChoice.Name, err = needText(jsonscan.Get(member(v, typ), "name"))
-		return under(under(err, "name"), typ)
+		return ai.Under(ai.Under(err, "name"), typ)
 	case "allowed_tools":
-		return under(d.allowedTools(member(v, typ)), typ)
+		return ai.Under(d.allowedTools(member(v, typ)), typ)
 	}
 	return bad("type", `expected "function", "custom" or "allowed_tools"`)
 }
@@ -113,7 +113,7 @@ func (d *decoder) allowedTools(v []byte) (err error) {
 		return err
 	}
 	if d.c.ToolChoice.Mode, err = mode(jsonscan.Get(v, "mode")); err != nil {
-		return under(err, "mode")
+		return ai.Under(err, "mode")
 	}
 	d.allowed = []string{}
 	err = each(member(v, "tools"), func(_ int, v []byte) error {
@@ -123,9 +123,9 @@ func (d *decoder) allowedTools(v []byte) (err error) {
 		typ := jsonscan.Text(jsonscan.Get(v, "type"))
 		name, err := needText(jsonscan.Get(member(v, typ), "name"))
 		d.allowed = append(d.allowed, name)
-		return under(under(err, "name"), typ)
+		return ai.Under(ai.Under(err, "name"), typ)
 	})
-	return under(err, "tools")
+	return ai.Under(err, "tools")
 }
 
 func functionChoice(d *decoder, v []byte) (err error) {
@@ -138,5 +138,5 @@ func functionChoice(d *decoder, v []byte) (err error) {
 	}
 	d.c.ToolChoice.Mode = ai.ToolsNamed
 	d.c.ToolChoice.Name, err = needText(member(v, "name"))
-	return under(err, "name")
+	return ai.Under(err, "name")
 }

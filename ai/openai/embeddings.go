@@ -25,7 +25,7 @@ func (Dialect) DecodeEmbed(body []byte) (*ai.EmbedRequest, error) {
 			continue
 		}
 		if err := embedField(r, string(k), v); err != nil {
-			return nil, under(err, string(k))
+			return nil, ai.Under(err, string(k))
 		}
 	}
 	if len(r.Inputs) == 0 {

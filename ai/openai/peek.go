@@ -21,7 +21,7 @@ func (Dialect) Peek(_ ai.Op, body []byte, r *ai.Request) error {
 			continue
 		}
 		if err := peekField(r, k, v); err != nil {
-			return under(err, string(k))
+			return ai.Under(err, string(k))
 		}
 	}
 	if r.Model == "" {
@@ -71,5 +71,5 @@ func wantsUsage(v []byte) (bool, error) {
 		return false, nil
 	}
 	wants, err := flag(v)
-	return wants, under(err, "include_usage")
+	return wants, ai.Under(err, "include_usage")
 }

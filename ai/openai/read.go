@@ -20,23 +20,6 @@ func expected(what string, got []byte) error {
 
 const required = "this field is required"
 
-// under says in which member or element the parameter of err lies; err is nil or comes from bad.
-func under(err error, name string) error {
-	e, ok := err.(*ai.Error) //nolint:errorlint // these errors are never wrapped
-	if !ok {
-		return err
-	}
-	switch {
-	case e.Param == "":
-		e.Param = name
-	case e.Param[0] == '[':
-		e.Param = name + e.Param
-	default:
-		e.Param = name + "." + e.Param
-	}
-	return e
-}
-
 func element(i int) string { return "[" + strconv.Itoa(i) + "]" }
 
 func object(v []byte) error {
@@ -126,7 +109,7 @@ func each(v []byte, read func(i int, v []byte) error) error {
 	i := 0
 	for e := range jsonscan.Elems(v) {
 		if err := read(i, e); err != nil {
-			return under(err, element(i))
+			return ai.Under(err, element(i))
 		}
 		i++
 	}

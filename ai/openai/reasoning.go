@@ -29,7 +29,7 @@ func thoughts(v []byte) (parts []ai.Part, err error) {
 			}
 			return err
 		})
-		return parts, under(err, f.name)
+		return parts, ai.Under(err, f.name)
 	}
 	for _, name := range [...]string{"reasoning_content", "reasoning"} {
 		m := member(v, name)
@@ -37,7 +37,7 @@ func thoughts(v []byte) (parts []ai.Part, err error) {
 			continue
 		}
 		s, err := text(m)
-		return []ai.Part{{Kind: ai.PartReasoning, Text: s}}, under(err, name)
+		return []ai.Part{{Kind: ai.PartReasoning, Text: s}}, ai.Under(err, name)
 	}
 	return nil, nil
 }
@@ -51,7 +51,7 @@ func detail(v []byte) (p ai.Part, err error) {
 	case detailEncrypted:
 		p = ai.Part{Kind: ai.PartReasoning, Redacted: true}
 		p.Signature, err = needText(member(v, "data"))
-		return p, under(err, "data")
+		return p, ai.Under(err, "data")
 	case detailSummary:
 		p = ai.Part{Kind: ai.PartReasoning, Text: jsonscan.Text(jsonscan.Get(v, "summary"))}
 	case detailText:
