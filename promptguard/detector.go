@@ -76,7 +76,7 @@ const (
 	cueDash        // a dash between hexadecimal digits; at is the dash
 	cuePlus        // a plus before a digit; at is the plus
 	cueAt          // the sign @; at is the sign
-	cueRun         // 23 or more bytes without a space; at is the first
+	cueRun         // 23 or more letters and digits; at is the first
 	cueOdd         // a character used to hide words; at is its first byte
 	cueRegexp      // any place where the user's pattern can start
 	cues

@@ -29,7 +29,7 @@ func pattern(expr string, maxLength int) (detector, error) {
 }
 
 // maxHeads is how many beginnings an expression may have to be found by them.
-const maxHeads = 48
+const maxHeads = 64
 
 // leading returns the literals one of which every match begins with, or nil if they are not known or too short to look for.
 func leading(re *syntax.Regexp) []string {
@@ -56,7 +56,7 @@ func heads(re *syntax.Regexp) (all []string, whole bool) {
 	case syntax.OpCharClass:
 		for i := 0; i < len(re.Rune); i += 2 {
 			for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
-				if all = append(all, string(r)); len(all) > 10 {
+				if all = append(all, string(r)); len(all) > maxHeads {
 					return nil, false
 				}
 			}
@@ -82,7 +82,7 @@ func concatHeads(subs []*syntax.Regexp) (all []string, whole bool) {
 	all, whole = []string{""}, true
 	for _, sub := range subs {
 		h, w := heads(sub)
-		if h == nil || len(h)*len(all) > maxHeads {
+		if h == nil || len(h)*len(all) > maxHeads || len(h) > 1 && shortest(all) >= least {
 			return all, false
 		}
 		all = cross(all, h)
@@ -91,6 +91,14 @@ func concatHeads(subs []*syntax.Regexp) (all []string, whole bool) {
 		}
 	}
 	return all, true
+}
+
+func shortest(all []string) int {
+	n := len(all[0])
+	for _, h := range all {
+		n = min(n, len(h))
+	}
+	return n
 }
 
 func cross(left, right []string) []string {

@@ -246,21 +246,23 @@ func hiddenStart(v *view, at int) int {
 const (
 	minEncoded = 28
 	maxEncoded = 2048
+	maxBefore  = 64 // bytes before the first long run of letters and digits
 )
 
 // encodedDetector looks into runs of Base64 (RFC 4648) for phrases of a group. What is encoded was meant to be hidden: one
 // good phrase is enough.
 func encodedDetector(group string, inner *Set) detector {
-	return detector{kind: group, label: "INJECTION", cue: cueRun, reach: 31, weight: defaultThreshold, group: group,
+	return detector{kind: group, label: "INJECTION", cue: cueRun, reach: maxBefore + 31, weight: defaultThreshold, group: group,
 		match: func(v *view, at int) match {
-			end := v.run(at, maxEncoded, isBase64)
-			if end == len(v.b) && !v.end && end-at < maxEncoded {
-				return v.undecided(at)
+			start := v.back(at, maxBefore, isBase64)
+			end := v.run(start, maxEncoded, isBase64)
+			if end == len(v.b) && !v.end && end-start < maxEncoded {
+				return v.undecided(start)
 			}
-			if v.before(at, isBase64) || end-at < minEncoded {
+			if at-start == maxBefore || end-start < minEncoded {
 				return match{}
 			}
-			text, ok := decode64(v.b[at:end])
+			text, ok := decode64(v.b[start:end])
 			if !ok {
 				return match{}
 			}
@@ -268,7 +270,7 @@ func encodedDetector(group string, inner *Set) detector {
 			if err := inner.scanText(text, func(Finding) bool { hit = true; return false }); err != nil || !hit {
 				return match{}
 			}
-			return found(at, end)
+			return found(start, end)
 		}}
 }
 

@@ -3,6 +3,7 @@ package promptguard
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -101,7 +102,11 @@ func (p *prefilter) addLiteral(text string, detector int) {
 	for i := range folded {
 		folded[i] = fold(text[i])
 	}
-	p.literals = append(p.literals, literal{string(folded), detector})
+	l := literal{string(folded), detector}
+	if slices.Contains(p.literals, l) {
+		return // in another case
+	}
+	p.literals = append(p.literals, l)
 	for parity := range 2 {
 		best := parity
 		for i := parity; i+2 < len(folded); i += 2 {
@@ -253,9 +258,9 @@ func ats(s *scan, from int) {
 	}
 }
 
-// wide calls the detectors that ask for long runs without a space, and those that ask for characters that hide words: both
-// look at eight bytes at a time. Every run of 23 bytes holds two such words of eight, whatever their alignment; the one that
-// is nearest to its start tells where that is.
+// wide calls the detectors that ask for long runs of letters and digits, and those that ask for characters that hide words: both
+// look at eight bytes at a time. Every run of 23 holds two such words of eight, whatever their alignment; the first of them tells
+// where it starts.
 func wide(s *scan, from int) {
 	b := s.v.b
 	last, odd := -8, from
@@ -269,7 +274,7 @@ func wide(s *scan, from int) {
 			continue
 		}
 		if last+8 == i {
-			if start := s.v.back(last, 8, isBase64); last-start < 8 {
+			if start := s.v.back(last, 8, isAlnum); last-start < 8 {
 				s.sign(cueRun, start)
 			}
 		}

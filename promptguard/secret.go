@@ -52,32 +52,39 @@ func secretDetector(name, expr string) detector {
 		}
 		return m
 	}
-	if d.literals != nil {
+	in, inner := innerCues[name]
+	if d.literals != nil && !inner {
 		return d
 	}
-	if p.first['9'] && !p.first['a'] && !p.first['A'] {
+	if !inner && p.first['9'] && !p.first['a'] && !p.first['A'] {
 		d.cue, d.runs = cueDigits, 7<<8
 		return d
 	}
-	back := runBack[name]
 	whole := d.match
-	d.cue, d.reach = cueRun, back+31
+	d.cue, d.literals, d.reach = cueRun, nil, in.back+31
+	if in.literal != "" {
+		d.cue, d.literals, d.reach = cueLiteral, []string{in.literal}, in.back+len(in.literal)
+	}
 	d.match = func(v *view, at int) match {
-		if at < back {
+		if at < in.back {
 			return match{}
 		}
-		return whole(v, at-back)
+		return whole(v, at-in.back)
 	}
 	return d
 }
 
-// runBack is how many bytes before its long run a secret begins, where it does not begin with it.
-var runBack = map[string]int{
-	"sendgrid-key":    len("SG.") + 22 + len("."),
-	"terraform-cloud": 14 + len(".atlasv1."),
-	"asana-token":     len("0/") + 16 + len(":"),
-	"airtable-token":  len("pat") + 14 + len("."),
-	"doppler-token":   len("dp.pt."),
+// An innerCue is what calls a secret that does not begin with a literal: a literal, or a long run of letters and digits, that
+// comes so many bytes after its beginning.
+type innerCue struct {
+	back    int
+	literal string
+}
+
+var innerCues = map[string]innerCue{
+	"terraform-cloud": {14, ".atlasv1."},
+	"asana-token":     {len("0/") + 16 + len(":"), ""},
+	"airtable-token":  {len("pat") + 14 + len("."), ""},
 }
 
 var secretChecks = map[string]func([]byte) bool{
