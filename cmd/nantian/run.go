@@ -57,6 +57,11 @@ worked goes on.`,
 }
 
 func (o *runOptions) run(ctx context.Context) error {
+	for _, path := range o.paths {
+		if _, err := os.Stat(path); err != nil {
+			return err // a folder that vanishes later is no reason to stop
+		}
+	}
 	log := newLog(o.verbose)
 	access, closeAccess, err := openLog(o.accessLog)
 	if err != nil {
