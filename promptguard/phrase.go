@@ -111,7 +111,10 @@ func (p *phrase) match(v *view, at int) match {
 	if v.before(at, isAlnum) {
 		return match{}
 	}
-	r := reader{v: v, next: at, words: v.work.words[:0]}
+	r := &v.work.reader
+	if r.at != at || len(r.words) == 0 {
+		*r = reader{v: v, at: at, next: at, words: v.work.words[:0]}
+	}
 	end, known := r.from(p, 0, 0)
 	if !known {
 		return v.undecided(at)
@@ -122,9 +125,10 @@ func (p *phrase) match(v *view, at int) match {
 	return found(at, end)
 }
 
-// A reader reads the words of a text as far as they are asked for.
+// A reader reads the words of a text from an offset on, as far as they are asked for. Phrases that begin alike share it.
 type reader struct {
 	v     *view
+	at    int
 	next  int
 	words []word
 }
@@ -135,26 +139,30 @@ func (r *reader) word(n int) (w *word, known bool) {
 		if len(r.words) == cap(r.words) {
 			return nil, true
 		}
-		r.words = r.words[:len(r.words)+1]
-		w := &r.words[len(r.words)-1]
-		for i := r.next; ; i++ {
-			if i == len(r.v.b) {
-				return nil, r.v.end
-			}
-			if i-r.next > maxGap {
-				r.words = r.words[:len(r.words)-1]
-				return nil, true
-			}
-			if !w.read(r.v, i) {
-				return nil, false
-			}
-			if w.n > 0 {
-				break
-			}
+		w := &r.words[:len(r.words)+1][len(r.words)]
+		if near, known := r.read(w); !near {
+			return nil, known
 		}
+		r.words = r.words[:len(r.words)+1]
 		r.next = w.end
 	}
 	return &r.words[n], true
+}
+
+// read reads the next word.
+func (r *reader) read(w *word) (near, known bool) {
+	for i := r.next; i-r.next <= maxGap; i++ {
+		if i == len(r.v.b) {
+			return false, r.v.end
+		}
+		if !w.read(r.v, i) {
+			return false, false
+		}
+		if w.n > 0 {
+			return true, true
+		}
+	}
+	return false, true
 }
 
 // from matches the terms from one on against the words from one on, and returns where the last of these ends, or -1.
@@ -221,7 +229,7 @@ func wordsDetectors(group string, weight int, text string) []detector {
 	hidden.cue, hidden.literals, hidden.reach = cueOdd, nil, maxRaw
 	hidden.match = func(v *view, at int) match {
 		start := hiddenStart(v, at)
-		w := &v.work.words[0]
+		w := &v.work.first
 		if !w.read(v, start) {
 			return v.undecided(start)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -63,24 +64,31 @@ type entry struct {
 }
 
 type literal struct {
-	folded   string
-	detector int
+	folded    string
+	detectors []int
 }
 
 // prefilter finds the places where detectors are to be asked.
 type prefilter struct {
 	bits     [trigrams / 64]uint64
-	first    [trigrams]uint16
-	entries  []entry // the first is unused
+	slots    [trigrams]uint16 // by trigram: its place in known
+	known    []slot           // the first is unused
+	entries  []entry          // the first is unused
 	literals []literal
 	digits   uint32 // digitPairs, or nothing when no detector asks
+}
+
+// A slot is what is known of a trigram: the classes that may come before and after it, as bits, and its first entry.
+type slot struct {
+	before, after uint32
+	first         uint16
 }
 
 // least is the length of the shortest literal: two trigrams, one of each parity.
 const least = 4
 
 func newPrefilter(dets []detector) *prefilter {
-	p := &prefilter{entries: make([]entry, 1)}
+	p := &prefilter{entries: make([]entry, 1), known: make([]slot, 1)}
 	var wanted [cues]bool
 	for i, d := range dets {
 		wanted[d.cue] = true
@@ -102,11 +110,14 @@ func (p *prefilter) addLiteral(text string, detector int) {
 	for i := range folded {
 		folded[i] = fold(text[i])
 	}
-	l := literal{string(folded), detector}
-	if slices.Contains(p.literals, l) {
-		return // in another case
+	known := slices.IndexFunc(p.literals, func(l literal) bool { return l.folded == string(folded) })
+	if known >= 0 {
+		if l := &p.literals[known]; !slices.Contains(l.detectors, detector) {
+			l.detectors = append(l.detectors, detector)
+		}
+		return
 	}
-	p.literals = append(p.literals, l)
+	p.literals = append(p.literals, literal{string(folded), []int{detector}})
 	for parity := range 2 {
 		best := parity
 		for i := parity; i+2 < len(folded); i += 2 {
@@ -114,7 +125,14 @@ func (p *prefilter) addLiteral(text string, detector int) {
 				best = i
 			}
 		}
-		p.enter(trigram(folded[best:]), entry{literal: uint16(len(p.literals) - 1), offset: uint8(best)})
+		before, after := anyClass, anyClass
+		if best > 0 {
+			before = 1 << folded[best-1]
+		}
+		if best+3 < len(folded) {
+			after = 1 << folded[best+3]
+		}
+		p.enter(trigram(folded[best:]), entry{literal: uint16(len(p.literals) - 1), offset: uint8(best)}, before, after)
 	}
 }
 
@@ -122,28 +140,47 @@ func trigram(folded []byte) uint32 {
 	return uint32(folded[0])<<10 | uint32(folded[1])<<5 | uint32(folded[2])
 }
 
-func (p *prefilter) enter(t uint32, e entry) {
-	e.next = p.first[t]
-	p.first[t] = uint16(len(p.entries))
+const anyClass = ^uint32(0)
+
+func (p *prefilter) enter(t uint32, e entry, before, after uint32) {
+	if p.slots[t] == 0 {
+		p.slots[t] = uint16(len(p.known))
+		p.known = append(p.known, slot{})
+		p.bits[t>>6] |= 1 << (t & 63)
+	}
+	k := &p.known[p.slots[t]]
+	e.next, k.first = k.first, uint16(len(p.entries))
+	k.before |= before
+	k.after |= after
 	p.entries = append(p.entries, e)
-	p.bits[t>>6] |= 1 << (t & 63)
 }
 
-// frequent are the letters of English, the most frequent first.
-const frequent = "etaoinsrhdlucmfywgpbvkxqjz"
+// frequent are the letters of English, the most frequent first, and usual its most frequent trigrams.
+const (
+	frequent = "etaoinsrhdlucmfywgpbvkxqjz"
+	usual    = " the and ing ion tio ent ati for her ter hat tha ere ate his con res ver all ons nce men ith ted ers pro thi wit are ess not " +
+		"ive was ect rea com eve per int est sta cti ica ist ear ain one our iti rat str out ble rep ple ome low tur eri ide abl nte ine "
+)
 
-// rarity guesses how seldom a trigram is: a rare letter makes it rare, and so does a sign.
+// rarity guesses how seldom a trigram is: by its letters, by how usual it is; and spaces are everywhere.
 func rarity(folded []byte) int {
 	sum := 0
-	for _, c := range folded {
+	var text [3]byte
+	for i, c := range folded {
 		rank := 40
-		for i := range len(frequent) {
-			if c < 26 && fold(frequent[i]) == c {
-				rank = i
+		for k := range len(frequent) {
+			if fold(frequent[k]) == c {
+				rank, text[i] = k, frequent[k]
 				break
 			}
 		}
+		if c == classSpace {
+			rank = -20
+		}
 		sum += rank
+	}
+	if strings.Contains(usual, string(text[:])) {
+		sum -= 40
 	}
 	return sum
 }
@@ -176,10 +213,10 @@ func (p *prefilter) addSign(wanted bool, c cue, sign byte, before, after, then f
 		}
 	}
 	for t := range mid {
-		p.enter(t, entry{cue: c, offset: 1})
+		p.enter(t, entry{cue: c, offset: 1}, anyClass, anyClass)
 	}
 	for t := range lead {
-		p.enter(t, entry{cue: c})
+		p.enter(t, entry{cue: c}, anyClass, anyClass)
 	}
 }
 
@@ -221,15 +258,23 @@ func (p *prefilter) hit(s *scan, t uint32, i int) {
 			s.digits(i + 1)
 		}
 	}
-	for n := p.first[t%trigrams]; n != 0; n = p.entries[n].next {
+	k := &p.known[p.slots[t%trigrams]]
+	if i > 0 && k.before>>fold(s.v.b[i-1])&1 == 0 || i+3 < len(s.v.b) && k.after>>fold(s.v.b[i+3])&1 == 0 {
+		return
+	}
+	for n := k.first; n != 0; n = p.entries[n].next {
 		e := &p.entries[n]
 		if e.cue != cueLiteral {
 			s.sign(e.cue, i+int(e.offset))
 			continue
 		}
 		l := &p.literals[e.literal]
-		if at := i - int(e.offset); at >= 0 && p.matches(l.folded, s.v.b[at:]) {
-			s.ask(l.detector, at)
+		at := i - int(e.offset)
+		if at < 0 || !p.matches(l.folded, s.v.b[at:]) {
+			continue
+		}
+		for _, d := range l.detectors {
+			s.ask(d, at)
 		}
 	}
 }

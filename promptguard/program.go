@@ -22,6 +22,8 @@ type work struct {
 	number    number
 	phone     phone
 	words     [maxWords]word
+	first     word
+	reader    reader // of words
 }
 
 // ErrCostly is the error of a text on which the users' patterns would take too long. Such a text cannot be judged.

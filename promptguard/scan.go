@@ -24,6 +24,7 @@ type scan struct {
 
 func (s *scan) reset(v view, from int) {
 	v.work = &s.work
+	s.work.reader.words = nil
 	s.v, s.from, s.hold, s.last, s.hits = v, from, math.MaxInt, -1, s.hits[:0]
 }
 
