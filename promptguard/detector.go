@@ -47,7 +47,7 @@ type detector struct {
 	lead int
 	// runs are the lengths of the run of digits, as bits, where not any will do.
 	runs uint32
-	// then is the byte that follows this run, where it is not 0.
+	// then is the byte that follows this run, where it is not 0; A is any letter.
 	then byte
 	// spaced says that there is a space among these.
 	spaced bool

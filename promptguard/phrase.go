@@ -25,6 +25,7 @@ type phrase struct {
 type term struct {
 	forms    []string // in normal form
 	stems    []string // what a word may begin with
+	initials uint32   // the classes of what these begin with, as bits
 	gap      int      // how many other words may come before it
 	optional bool
 }
@@ -57,6 +58,9 @@ func parsePhrase(text string) (p phrase, first []string) {
 				t.forms = append(t.forms, normalWord(stem))
 			}
 		}
+		for _, w := range append(slices.Clone(t.forms), t.stems...) {
+			t.initials |= 1 << fold(w[0])
+		}
 		p.terms = append(p.terms, t)
 	}
 	return p, p.cues(first)
@@ -87,6 +91,9 @@ func normalWord(s string) string {
 }
 
 func (t *term) is(w []byte) bool {
+	if len(w) == 0 || t.initials>>fold(w[0])&1 == 0 {
+		return false
+	}
 	for _, f := range t.forms {
 		if string(w) == f {
 			return true

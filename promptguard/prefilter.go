@@ -57,8 +57,8 @@ func fold(c byte) byte { return byte(classTable[c] & classMask) }
 
 // An entry says what a trigram may be part of.
 type entry struct {
-	next    uint16 // of the same trigram; 0 is none
-	literal uint16
+	next    uint32 // of the same trigram; 0 is none
+	literal uint32
 	cue     cue
 	offset  uint8 // of the trigram in the literal, or of the sign in the trigram
 }
@@ -75,20 +75,21 @@ type prefilter struct {
 	known    []slot           // the first is unused
 	entries  []entry          // the first is unused
 	literals []literal
-	digits   uint32 // digitPairs, or nothing when no detector asks
+	index    map[string]int // of literals, while they are added
+	digits   uint32         // digitPairs, or nothing when no detector asks
 }
 
 // A slot is what is known of a trigram: the classes that may come before and after it, as bits, and its first entry.
 type slot struct {
 	before, after uint32
-	first         uint16
+	first         uint32
 }
 
 // least is the length of the shortest literal: two trigrams, one of each parity.
 const least = 4
 
 func newPrefilter(dets []detector) *prefilter {
-	p := &prefilter{entries: make([]entry, 1), known: make([]slot, 1)}
+	p := &prefilter{entries: make([]entry, 1), known: make([]slot, 1), index: map[string]int{}}
 	var wanted [cues]bool
 	for i, d := range dets {
 		wanted[d.cue] = true
@@ -100,6 +101,7 @@ func newPrefilter(dets []detector) *prefilter {
 		p.digits = digitPairs
 	}
 	p.addSigns(wanted)
+	p.index = nil
 	return p
 }
 
@@ -110,13 +112,13 @@ func (p *prefilter) addLiteral(text string, detector int) {
 	for i := range folded {
 		folded[i] = fold(text[i])
 	}
-	known := slices.IndexFunc(p.literals, func(l literal) bool { return l.folded == string(folded) })
-	if known >= 0 {
+	if known, ok := p.index[string(folded)]; ok {
 		if l := &p.literals[known]; !slices.Contains(l.detectors, detector) {
 			l.detectors = append(l.detectors, detector)
 		}
 		return
 	}
+	p.index[string(folded)] = len(p.literals)
 	p.literals = append(p.literals, literal{string(folded), []int{detector}})
 	for parity := range 2 {
 		best := parity
@@ -132,7 +134,7 @@ func (p *prefilter) addLiteral(text string, detector int) {
 		if best+3 < len(folded) {
 			after = 1 << folded[best+3]
 		}
-		p.enter(trigram(folded[best:]), entry{literal: uint16(len(p.literals) - 1), offset: uint8(best)}, before, after)
+		p.enter(trigram(folded[best:]), entry{literal: uint32(len(p.literals) - 1), offset: uint8(best)}, before, after)
 	}
 }
 
@@ -149,7 +151,7 @@ func (p *prefilter) enter(t uint32, e entry, before, after uint32) {
 		p.bits[t>>6] |= 1 << (t & 63)
 	}
 	k := &p.known[p.slots[t]]
-	e.next, k.first = k.first, uint16(len(p.entries))
+	e.next, k.first = k.first, uint32(len(p.entries))
 	k.before |= before
 	k.after |= after
 	p.entries = append(p.entries, e)

@@ -80,7 +80,9 @@ func (s *scan) digits(at int) {
 	}
 	then := byte(0)
 	if end < len(s.v.b) {
-		then = s.v.b[end]
+		if then = s.v.b[end]; is(then, isLetter) {
+			then = 'A'
+		}
 	}
 	for _, r := range s.set.byRun[end-start] {
 		if r.then == 0 || r.then == then {

@@ -79,13 +79,14 @@ func (sh shape) allows(k int, c byte) bool {
 // lead is the number of bytes before the first two digits.
 func (sh shape) lead() int { return strings.Index(string(sh), "99") }
 
-// run is the length of the run of these digits and the byte that follows it: 0 where a letter, a digit or nothing does.
+// run is the length of the run of these digits and the byte that follows it: A for any letter, 0 for a
+// digit or nothing.
 func (sh shape) run() (length int, then byte) {
 	i := sh.lead()
 	for i+length < len(sh) && sh[i+length] == '9' {
 		length++
 	}
-	if i+length == len(sh) || sh[i+length] == 'A' || sh[i+length] == 'X' {
+	if i+length == len(sh) || sh[i+length] == 'X' {
 		return length, 0
 	}
 	return length, sh[i+length]
