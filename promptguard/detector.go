@@ -51,6 +51,8 @@ type detector struct {
 	then byte
 	// spaced says that there is a space among these.
 	spaced bool
+	// late says that a match may start after what calls the detector; otherwise it starts there or before.
+	late bool
 	// reach is how far the end of the cue can be from the start of a match, in bytes: what a stream holds back before the
 	// cue is seen. Literals need none: their own length holds.
 	reach int
@@ -77,7 +79,7 @@ const (
 	cuePlus        // a plus before a digit; at is the plus
 	cueAt          // the sign @; at is the sign
 	cueRun         // 23 or more letters and digits; at is the first
-	cueOdd         // a character used to hide words; at is its first byte
+	cueOdd         // a word with a character that hides it; at is its first byte
 	cueRegexp      // any place where the user's pattern can start
 	cues
 )

@@ -166,6 +166,9 @@ func everywhere(d *detector, text string) (all [][]int) {
 			if !utf8.RuneStart(text[at]) || text[at] < utf8.RuneSelf || !hides(&v, at, r, size) {
 				continue
 			}
+			if start = hiddenStart(&v, at); at-start >= maxRaw {
+				continue
+			}
 		case cueLiteral:
 			if !slices.ContainsFunc(d.literals, func(l string) bool { return foldedPrefix(text[at:], l) }) {
 				continue

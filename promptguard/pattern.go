@@ -171,11 +171,13 @@ func (s *scan) patterns() {
 	}
 }
 
-// pattern tries one of them at every place where a match can begin.
+// pattern tries one of them at every place where a match can begin, and remembers how far it was judged: the text may be
+// held for another.
 func (s *scan) pattern(d int) {
 	det := &s.set.detectors[d]
 	b := s.v.b
-	for i := max(s.from, s.ends[d]-s.v.base); i < len(b) && s.work.err == nil; {
+	i, known := max(s.from, s.ends[d]-s.v.base), len(s.hits)
+	for i < len(b) && s.work.err == nil {
 		if !det.program.first[b[i]] || !utf8.RuneStart(b[i]) && insideRune(b, i) {
 			i++
 			continue
@@ -183,7 +185,7 @@ func (s *scan) pattern(d int) {
 		m := det.match(&s.v, i)
 		if m.state == more {
 			s.hold = min(s.hold, i)
-			return
+			break
 		}
 		if m.state == yes {
 			s.hits = append(s.hits, hit{d, m.start, m.end})
@@ -192,6 +194,10 @@ func (s *scan) pattern(d int) {
 		}
 		i++
 	}
+	if len(s.hits) > known {
+		i = s.hits[known].start
+	}
+	s.ends[d] = max(s.ends[d], i+s.v.base)
 }
 
 // insideRune says whether an offset is within a character that began before it.

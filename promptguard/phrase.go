@@ -234,8 +234,7 @@ func wordsDetectors(group string, weight int, text string) []detector {
 	d := detector{kind: group, label: "INJECTION", cue: cueLiteral, literals: first, match: p.match, weight: weight, group: group}
 	hidden := d
 	hidden.cue, hidden.literals, hidden.reach = cueOdd, nil, maxRaw
-	hidden.match = func(v *view, at int) match {
-		start := hiddenStart(v, at)
+	hidden.match = func(v *view, start int) match {
 		w := &v.work.first
 		if !w.read(v, start) {
 			return v.undecided(start)

@@ -315,7 +315,7 @@ func wide(s *scan, from int) {
 	for ; i+8 <= len(b); i += 8 {
 		x := binary.LittleEndian.Uint64(b[i:])
 		if x&tops != 0 && odd < i+8 {
-			odd = s.odd(max(odd, i), i+8)
+			odd = s.hidden(max(odd, i), i+8)
 		}
 		if !solid(x) {
 			continue
@@ -327,7 +327,7 @@ func wide(s *scan, from int) {
 		}
 		last = i
 	}
-	s.odd(max(odd, i), len(b))
+	s.hidden(max(odd, i), len(b))
 }
 
 const (
@@ -338,9 +338,9 @@ const (
 // solid says whether none of eight bytes is below '+', as spaces and most punctuation are, or above 0x7f.
 func solid(x uint64) bool { return ((x-'+'*ones)|x)&tops == 0 }
 
-// odd calls the detectors that ask for characters that hide words, in a part of the text. It returns where the last
+// hidden calls the detectors that ask for characters that hide words, in a part of the text. It returns where the last
 // character that it looked at ends.
-func (s *scan) odd(i, end int) int {
+func (s *scan) hidden(i, end int) int {
 	if len(s.set.byCue[cueOdd]) == 0 {
 		return end
 	}
@@ -351,7 +351,10 @@ func (s *scan) odd(i, end int) int {
 		}
 		r, size := utf8.DecodeRune(s.v.b[i:])
 		if hides(&s.v, i, r, size) {
-			s.sign(cueOdd, i)
+			if start := hiddenStart(&s.v, i); start != s.odd && i-start < maxRaw {
+				s.odd = start
+				s.sign(cueOdd, start)
+			}
 		}
 		i += size
 	}

@@ -16,6 +16,7 @@ type scan struct {
 	from int // what starts before was judged already
 	hold int // where the first undecided match begins
 	last int // the run of digits that was looked at last
+	odd  int // the word with a character that hides it that was looked at last
 	hits []hit
 	ends []int // where each detector's latest match ended, in offsets of the text
 	own  []int // ends of a whole text
@@ -25,7 +26,7 @@ type scan struct {
 func (s *scan) reset(v view, from int) {
 	v.work = &s.work
 	s.work.reader.words = nil
-	s.v, s.from, s.hold, s.last, s.hits = v, from, math.MaxInt, -1, s.hits[:0]
+	s.v, s.from, s.hold, s.last, s.odd, s.hits = v, from, math.MaxInt, -1, -1, s.hits[:0]
 }
 
 // run finds all matches that start at from or later. Those that start before hold are final, and sorted.
@@ -52,10 +53,11 @@ func (s *scan) run(v view, from int, ends []int) {
 
 // ask lets a detector judge a start.
 func (s *scan) ask(detector, at int) {
-	if at < 0 {
-		return
+	d := &s.set.detectors[detector]
+	if at < 0 || !d.late && (at < s.from || at+s.v.base < s.ends[detector]) {
+		return // what starts there was judged
 	}
-	m := s.set.detectors[detector].match(&s.v, at)
+	m := d.match(&s.v, at)
 	if m.state == no || m.start < s.from {
 		return
 	}

@@ -24,7 +24,7 @@ func secretDetectors(*Rule) []detector {
 		name, expr, _ := strings.Cut(line, "\t")
 		dets = append(dets, secretDetector(name, strings.TrimSpace(expr)))
 	}
-	dets = append(dets, detector{kind: "Secret/assignment", label: "SECRET", cue: cueLiteral, literals: secretNames, match: matchAssignment})
+	dets = append(dets, detector{kind: "Secret/assignment", label: "SECRET", cue: cueLiteral, literals: secretNames, late: true, match: matchAssignment})
 	return dets
 }
 

@@ -127,6 +127,9 @@ func matchBech32(v *view, at int) match {
 	}
 	text := bytes.ToLower(v.b[at:end])
 	sep := bytes.IndexByte(text, '1')
+	if sep != 2 && sep != 3 { // "bc" and "ltc"
+		return match{}
+	}
 	chk := uint32(1)
 	for _, c := range text[:sep] {
 		chk = polymod(chk, uint32(c>>5))
