@@ -3,11 +3,12 @@ package resources
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	k8sschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -30,18 +31,25 @@ type Set struct {
 	Secrets            Index[*corev1.Secret]
 	ConfigMaps         Index[*corev1.ConfigMap]
 	Namespaces         Index[*corev1.Namespace]
-	EndpointSlices     Index[*discoveryv1.EndpointSlice]
 	AIProviders        Index[*v1alpha1.AIProvider]
 	AIBackends         Index[*v1alpha1.AIBackend]
 
 	problems []Problem
 	origins  map[Ref]Origin
-	slices   map[types.NamespacedName][]*discoveryv1.EndpointSlice
-	grants   map[string][]*gatewayv1.ReferenceGrant
+	// endpointSlices are all EndpointSlices until they are in slices, by Service.
+	endpointSlices Index[*discoveryv1.EndpointSlice]
+	slices         map[types.NamespacedName][]*discoveryv1.EndpointSlice
+	grants         map[string][]*gatewayv1.ReferenceGrant
+	// identity tells sets apart; from is that of the set which this one was made from by changing the slices of some Services.
+	identity, from *identity
+	changed        []types.NamespacedName
 }
 
+// identity has a size, so that each has an address of its own.
+type identity struct{ _ byte }
+
 // Index has the objects of one kind.
-type Index[T metav1.Object] struct {
+type Index[T Value] struct {
 	list []T
 	at   map[types.NamespacedName]T
 }
@@ -55,7 +63,26 @@ func (x *Index[T]) Get(namespace, name string) (T, bool) {
 	return v, ok
 }
 
-func (x *Index[T]) add(v T) { x.list = append(x.list, v) }
+// indexer is an Index of any type.
+type indexer interface {
+	add(Value)
+	seal()
+	values() []Value
+}
+
+func (x *Index[T]) add(v Value) {
+	if v, ok := v.(T); ok {
+		x.list = append(x.list, v)
+	}
+}
+
+func (x *Index[T]) values() []Value {
+	out := make([]Value, 0, len(x.list))
+	for _, v := range x.list {
+		out = append(out, v)
+	}
+	return out
+}
 
 // seal sorts the index and makes it ready for Get.
 func (x *Index[T]) seal() {
@@ -71,7 +98,7 @@ func (x *Index[T]) seal() {
 // NewSet indexes objects. An object that is there twice is used once, the first time that it occurs; each further one is a
 // Problem. problems are those of the reading.
 func NewSet(objects []Object, problems []Problem) *Set {
-	s := &Set{origins: make(map[Ref]Origin, len(objects)), problems: slices.Clone(problems)}
+	s := &Set{identity: new(identity), origins: make(map[Ref]Origin, len(objects)), problems: slices.Clone(problems)}
 	for _, o := range objects {
 		if first, twice := s.origins[o.Ref]; twice {
 			s.problems = append(s.problems, Problem{
@@ -80,7 +107,9 @@ func NewSet(objects []Object, problems []Problem) *Set {
 			continue
 		}
 		s.origins[o.Ref] = o.Origin
-		s.add(o.Value)
+		if k, ok := kindOf(k8sschema.GroupKind{Group: o.Ref.Group, Kind: o.Ref.Kind}); ok {
+			k.index(s).add(o.Value)
+		}
 	}
 	s.seal()
 	return s
@@ -97,6 +126,39 @@ func (s *Set) Slices(namespace, service string) []*discoveryv1.EndpointSlice {
 	return s.slices[types.NamespacedName{Namespace: namespace, Name: service}]
 }
 
+// ServiceOf names the Service of an EndpointSlice.
+func ServiceOf(e *discoveryv1.EndpointSlice) types.NamespacedName {
+	return types.NamespacedName{Namespace: e.Namespace, Name: e.Labels[discoveryv1.LabelServiceName]}
+}
+
+// WithSlices is the set with other EndpointSlices of some Services, those of each in order of their names. All else is
+// shared, so it costs little.
+func (s *Set) WithSlices(of map[types.NamespacedName][]*discoveryv1.EndpointSlice) *Set {
+	next := *s
+	next.slices, next.identity = maps.Clone(s.slices), new(identity)
+	next.from, next.changed = s.identity, slices.Collect(maps.Keys(of))
+	for service, list := range of {
+		if len(list) == 0 {
+			delete(next.slices, service)
+		} else {
+			next.slices[service] = list
+		}
+	}
+	return &next
+}
+
+// ChangedSlices lists the Services whose EndpointSlices are all in which the set differs from old; ok is false when other
+// things differ too, or the set was not made from old.
+func (s *Set) ChangedSlices(old *Set) (services []types.NamespacedName, ok bool) {
+	if old == nil || s.from == nil || s.from != old.identity {
+		return nil, false
+	}
+	return s.changed, true
+}
+
+// Values lists all objects of a kind in order of namespace and name, EndpointSlices apart.
+func (s *Set) Values(k Kind) []Value { return k.index(s).values() }
+
 // Grants lists the ReferenceGrants of a namespace.
 func (s *Set) Grants(namespace string) []*gatewayv1.ReferenceGrant { return s.grants[namespace] }
 
@@ -112,64 +174,16 @@ func (s *Set) NamespaceLabels(name string) map[string]string {
 	return labels
 }
 
-func (s *Set) add(v Value) {
-	switch v := v.(type) {
-	case *gatewayv1.GatewayClass:
-		s.GatewayClasses.add(v)
-	case *gatewayv1.Gateway:
-		s.Gateways.add(v)
-	case *gatewayv1.HTTPRoute:
-		s.HTTPRoutes.add(v)
-	case *gatewayv1.GRPCRoute:
-		s.GRPCRoutes.add(v)
-	case *gatewayv1.TLSRoute:
-		s.TLSRoutes.add(v)
-	case *gatewayv1.TCPRoute:
-		s.TCPRoutes.add(v)
-	case *gatewayv1.UDPRoute:
-		s.UDPRoutes.add(v)
-	case *gatewayv1.ReferenceGrant:
-		s.ReferenceGrants.add(v)
-	case *gatewayv1.BackendTLSPolicy:
-		s.BackendTLSPolicies.add(v)
-	default:
-		s.addOther(v)
-	}
-}
-
-// addOther is add for the kinds outside the Gateway API.
-func (s *Set) addOther(v Value) {
-	switch v := v.(type) {
-	case *corev1.Service:
-		s.Services.add(v)
-	case *corev1.Secret:
-		s.Secrets.add(v)
-	case *corev1.ConfigMap:
-		s.ConfigMaps.add(v)
-	case *corev1.Namespace:
-		s.Namespaces.add(v)
-	case *discoveryv1.EndpointSlice:
-		s.EndpointSlices.add(v)
-	case *v1alpha1.AIProvider:
-		s.AIProviders.add(v)
-	case *v1alpha1.AIBackend:
-		s.AIBackends.add(v)
-	}
-}
-
+// seal makes the indexes ready for Get, and those of slices and grants.
 func (s *Set) seal() {
-	for _, x := range []interface{ seal() }{
-		&s.GatewayClasses, &s.Gateways, &s.HTTPRoutes, &s.GRPCRoutes, &s.TLSRoutes, &s.TCPRoutes, &s.UDPRoutes,
-		&s.ReferenceGrants, &s.BackendTLSPolicies, &s.Services, &s.Secrets, &s.ConfigMaps, &s.Namespaces,
-		&s.EndpointSlices, &s.AIProviders, &s.AIBackends,
-	} {
-		x.seal()
+	for _, k := range kinds {
+		k.index(s).seal()
 	}
 	s.slices = map[types.NamespacedName][]*discoveryv1.EndpointSlice{}
-	for _, e := range s.EndpointSlices.All() {
-		service := types.NamespacedName{Namespace: e.Namespace, Name: e.Labels[discoveryv1.LabelServiceName]}
-		s.slices[service] = append(s.slices[service], e)
+	for _, e := range s.endpointSlices.All() {
+		s.slices[ServiceOf(e)] = append(s.slices[ServiceOf(e)], e)
 	}
+	s.endpointSlices = Index[*discoveryv1.EndpointSlice]{}
 	s.grants = map[string][]*gatewayv1.ReferenceGrant{}
 	for _, g := range s.ReferenceGrants.All() {
 		s.grants[g.Namespace] = append(s.grants[g.Namespace], g)
