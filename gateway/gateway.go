@@ -26,6 +26,7 @@ import (
 	"github.com/nantian-gw/nantian/gateway/server"
 	"github.com/nantian-gw/nantian/gateway/table"
 	"github.com/nantian-gw/nantian/gateway/upstream"
+	"github.com/nantian-gw/nantian/tokenizer/approx"
 )
 
 // Options configure a Gateway. The zero value of a field is its default.
@@ -108,6 +109,9 @@ func (g *Gateway) Admin() http.Handler { return admin.Handler(g, g.observer.Hand
 func (g *Gateway) Received() (map[string]*xdsv1.Resource, map[string]*xdsv1.Endpoints) {
 	return g.store.Received()
 }
+
+// Estimates implements admin.Source.
+func (g *Gateway) Estimates() []approx.Learned { return g.build.llm.Calibration.Learned() }
 
 // Ready implements admin.Source.
 func (g *Gateway) Ready() error {

@@ -21,16 +21,19 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/tokenizer/approx"
 )
 
 // Source is what the pages show.
 type Source interface {
 	// Ready says why the data plane should get no traffic; nil: it should.
 	Ready() error
+	// Estimates are what was learned of models whose tokens are estimated.
+	Estimates() []approx.Learned
 	Received() (map[string]*xdsv1.Resource, map[string]*xdsv1.Endpoints)
 }
 
-// Handler serves /healthz, /readyz, /metrics, /config_dump and /debug/pprof/.
+// Handler serves /healthz, /readyz, /metrics, /config_dump, /estimates and /debug/pprof/.
 func Handler(s Source, metrics http.Handler) http.Handler {
 	salt := make([]byte, sha256.Size)
 	rand.Read(salt)
@@ -45,6 +48,9 @@ func Handler(s Source, metrics http.Handler) http.Handler {
 	})
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /config_dump", func(w http.ResponseWriter, _ *http.Request) { dump(w, s, salt) })
+	mux.HandleFunc("GET /estimates", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, map[string]any{"models": s.Estimates()})
+	})
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -66,10 +72,14 @@ func dump(w http.ResponseWriter, s Source, salt []byte) {
 	for _, key := range slices.Sorted(maps.Keys(eps)) {
 		out.Endpoints = append(out.Endpoints, message(eps[key]))
 	}
+	writeJSON(w, out)
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	e.Encode(out)
+	e.Encode(v)
 }
 
 func encode(key string, r *xdsv1.Resource, salt []byte) json.RawMessage {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/tokenizer/approx"
 )
 
 type source struct {
@@ -18,6 +19,9 @@ type source struct {
 }
 
 func (s *source) Ready() error { return s.ready }
+func (s *source) Estimates() []approx.Learned {
+	return []approx.Learned{{Model: "claude-x", Input: approx.Ratio{Factor: 1.25, Error: .03, Observations: 40}}}
+}
 func (s *source) Received() (map[string]*xdsv1.Resource, map[string]*xdsv1.Endpoints) {
 	return s.rs, map[string]*xdsv1.Endpoints{"e": {Key: "e"}}
 }
@@ -47,6 +51,7 @@ func TestPages(t *testing.T) {
 	f("/metrics", 200, "nantian_up 1")
 	f("/debug/pprof/", 200, "goroutine")
 	f("/config_dump", 200, `"endpoints"`)
+	f("/estimates", 200, `"factor": 1.25`)
 	f("/else", 404, "")
 }
 

@@ -114,7 +114,9 @@ func (c *call) forward() *failure {
 	if jsonscan.Valid(c.body) != nil || c.bypass.Scan(x, c.body) != nil {
 		return nonsense("the provider's answer cannot be understood")
 	}
-	if !x.Usage.Known && x.Op != ai.OpCountTokens {
+	if x.Op == ai.OpCountTokens {
+		c.told, _ = x.Target.Provider.DecodeTokenCount(x, c.body)
+	} else if !x.Usage.Known {
 		var done *ai.Completion
 		if x.Op != ai.OpEmbeddings {
 			done, _ = x.Target.Provider.DecodeCompletion(x, c.body)
@@ -153,6 +155,7 @@ func (c *call) appendAnswer(dst []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		c.told = n
 		return x.Client.AppendTokenCount(dst, n), nil
 	}
 	done, err := p.DecodeCompletion(x, c.body)

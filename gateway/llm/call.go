@@ -57,6 +57,8 @@ type task struct {
 	allow string
 	// local is set when a provider has no call to count tokens.
 	local bool
+	// told is what a provider answered that asked it to count tokens.
+	told int
 }
 
 var calls = sync.Pool{New: func() any { return new(call) }}
@@ -78,6 +80,7 @@ const kept = 64 << 10
 // Release gives c back. Nothing may use it or its answer any more.
 func (c *call) Release() {
 	c.up.RespBody.Close()
+	c.learnInput()
 	c.freeRequest()
 	c.head.Reset()
 	c.resp.Reset()

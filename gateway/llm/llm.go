@@ -10,12 +10,15 @@ import (
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/upstream"
 	"github.com/nantian-gw/nantian/tokenizer"
+	"github.com/nantian-gw/nantian/tokenizer/approx"
 )
 
 // Options are what New takes. The zero value works.
 type Options struct {
 	// Tokenizers count what a provider does not report; nil: a registry of its own.
 	Tokenizers *tokenizer.Registry
+	// Calibration makes estimates of models without a public vocabulary better by what providers report; nil: one of its own.
+	Calibration *approx.Calibration
 	// Observer records what happens; nil: nobody.
 	Observer Observer
 	// MaxRequestBody in bytes goes before the limit of Runtime; 0: that one, or 32 MiB.
@@ -35,9 +38,10 @@ type Options struct {
 const (
 	defaultMaxBody   = 32 << 20
 	defaultMaxAnswer = 64 << 20
+	maxCalibrated    = 1000 // models, about 300 bytes each
 )
 
-// LLM is what outlives tables: the health of targets. It is safe for concurrent use.
+// LLM is what outlives tables: the health of targets, and what was learned of models. It is safe for concurrent use.
 type LLM struct {
 	Options
 	register register
@@ -47,6 +51,9 @@ type LLM struct {
 func New(o Options) *LLM {
 	if o.Tokenizers == nil {
 		o.Tokenizers = tokenizer.New()
+	}
+	if o.Calibration == nil {
+		o.Calibration = approx.NewCalibration(maxCalibrated)
 	}
 	if o.Observer == nil {
 		o.Observer = nowhere{}

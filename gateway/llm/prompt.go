@@ -3,23 +3,31 @@ package llm
 import (
 	"github.com/nantian-gw/nantian/ai"
 	"github.com/nantian-gw/nantian/tokenizer"
+	"github.com/nantian-gw/nantian/tokenizer/approx"
 	"github.com/nantian-gw/nantian/tokenizer/chat"
 )
 
 // perFile stands for a sound or a file, whose tokens depend on what only the provider looks at.
 const perFile = 1000
 
-// input estimates the tokens of what the client sent; 0 if it cannot be decoded.
+// input estimates the tokens of what the client sent, by what was learned of the target's model; 0 if it cannot be
+// decoded.
 func (l *LLM) input(x *ai.Exchange) int {
 	tok := l.Tokenizers.ForModel(x.Target.Model)
+	n, _ := l.count(tok, x)
+	return l.calibrate(tok, x.Target.Model, approx.Input, n)
+}
+
+// count counts what the client sent. plain says that all of it is text.
+func (l *LLM) count(tok tokenizer.Tokenizer, x *ai.Exchange) (n int, plain bool) {
 	if x.Op == ai.OpEmbeddings {
-		return embedded(tok, x)
+		return embedded(tok, x), true
 	}
 	c, err := x.Chat()
 	if err != nil {
-		return 0
+		return 0, false
 	}
-	p := prompt{tokens: tok}
+	p := prompt{tokens: tok, plain: true}
 	for i := range c.Messages {
 		p.message(&c.Messages[i])
 	}
@@ -29,7 +37,7 @@ func (l *LLM) input(x *ai.Exchange) int {
 	if c.Format != nil {
 		p.extra += tok.Count(c.Format.Schema)
 	}
-	return p.extra + chat.Count(tok, l.Tokenizers.Rules(x.Target.Model), &p.Request)
+	return p.extra + chat.Count(tok, l.Tokenizers.Rules(x.Target.Model), &p.Request), p.plain
 }
 
 func embedded(tok tokenizer.Tokenizer, x *ai.Exchange) int {
@@ -49,6 +57,7 @@ type prompt struct {
 	chat.Request
 	tokens tokenizer.Tokenizer
 	extra  int
+	plain  bool // without images, sounds, files
 }
 
 var roles = [...]string{
@@ -67,6 +76,7 @@ func (p *prompt) parts(to *chat.Message, parts []ai.Part) {
 		if part.Text != "" {
 			to.Texts = append(to.Texts, []byte(part.Text))
 		}
+		p.plain = p.plain && part.Media == nil
 		switch {
 		case part.Kind == ai.PartImage && part.Media != nil:
 			to.Images = append(to.Images, chat.Image{Low: part.Media.Detail == "low"})

@@ -195,6 +195,7 @@ func (s *stream) show() {
 func (s *stream) finish() {
 	s.show()
 	s.h.llm.settle(&s.ax, &s.tally, true)
+	s.learnOutput()
 	if s.bypass == nil {
 		s.out = s.encoder().AppendEnd(s.out)
 	}

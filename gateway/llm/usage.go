@@ -4,6 +4,7 @@ import (
 	"github.com/nantian-gw/nantian/ai"
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/tokenizer"
+	"github.com/nantian-gw/nantian/tokenizer/approx"
 )
 
 // countAt is how much generated text is gathered before it is counted, in bytes: a count of whole runs splits no token
@@ -15,10 +16,12 @@ type tally struct {
 	tokens tokenizer.Tokenizer
 	text   []byte
 	n      int
+	// odd says that a provider counts more than the text: reasoning that it shows in part, the framing of tool calls.
+	odd bool
 }
 
 func (t *tally) reset(tokens tokenizer.Tokenizer) {
-	t.tokens, t.text, t.n = tokens, t.text[:0], 0
+	t.tokens, t.text, t.n, t.odd = tokens, t.text[:0], 0, false
 }
 
 func (t *tally) add(text []byte) {
@@ -48,20 +51,31 @@ func (t *tally) total() int {
 func (t *tally) addEvents(evs []ai.Event) {
 	for i := range evs {
 		switch e := &evs[i]; e.Kind {
-		case ai.EventText, ai.EventRefusal, ai.EventReasoning, ai.EventToolDelta:
+		case ai.EventText, ai.EventRefusal:
+			t.add(e.Text)
+		case ai.EventReasoning, ai.EventToolDelta:
+			t.odd = true
 			t.add(e.Text)
 		case ai.EventToolStart:
+			t.odd = true
 			t.add(e.Name)
+		case ai.EventSignature:
+			t.odd = true
 		}
 	}
 }
 
 // output estimates the tokens of a whole answer.
-func (l *LLM) output(model string, c *ai.Completion) int {
+func (l *LLM) output(x *ai.Exchange, c *ai.Completion) int {
 	var t tally
-	t.reset(l.Tokenizers.ForModel(model))
+	t.reset(l.Tokenizers.ForModel(x.Target.Model))
 	t.addEvents(appendEvents(nil, c))
-	return t.total()
+	return l.generated(x, &t)
+}
+
+// generated estimates the tokens that a model has generated until now.
+func (l *LLM) generated(x *ai.Exchange, t *tally) int {
+	return l.calibrate(t.tokens, x.Target.Model, approx.Output, t.total())
 }
 
 // estimate fills in the usage of an answer whose provider reported none. c is nil for embeddings.
@@ -71,7 +85,7 @@ func (l *LLM) estimate(x *ai.Exchange, c *ai.Completion) {
 	}
 	x.Usage = ai.Usage{Input: l.input(x), Estimated: true}
 	if c != nil {
-		x.Usage.Output = l.output(x.Target.Model, c)
+		x.Usage.Output = l.output(x, c)
 	}
 }
 
@@ -85,7 +99,7 @@ func (l *LLM) settle(x *ai.Exchange, t *tally, complete bool) {
 	if u.Input == 0 {
 		u.Input = l.input(x)
 	}
-	u.Output = max(u.Output, t.total())
+	u.Output = max(u.Output, l.generated(x, t))
 	u.Estimated = true
 }
 

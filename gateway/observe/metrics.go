@@ -125,6 +125,8 @@ type modelMetrics struct {
 	usage      *prometheus.HistogramVec
 	estimated  *prometheus.CounterVec
 	cost       *prometheus.CounterVec
+	off        *prometheus.HistogramVec
+	calibrated prometheus.Gauge
 }
 
 func newModelMetrics() modelMetrics {
@@ -139,12 +141,14 @@ func newModelMetrics() modelMetrics {
 		streams:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "nantian_ai_open_streams", Help: "Streams under way."}, []string{"provider", "model"}),
 		usage:      histograms("gen_ai_client_token_usage", "Tokens of a call by type: input, output.", tokenBuckets, "provider", "model", "gen_ai_token_type"),
 		cost:       counters("nantian_ai_cost_dollars_total", "US dollars that calls cost by the prices of the AIProvider; models without a price count 0.", "provider", "model"),
+		off:        histograms("nantian_ai_estimate_error_ratio", "By what share the calibrated estimate of a call's tokens was off from what the provider reported, for models without a public vocabulary.", []float64{.01, .02, .05, .1, .15, .2, .3, .5, 1}, "provider", "model"),
+		calibrated: prometheus.NewGauge(prometheus.GaugeOpts{Name: "nantian_ai_calibrated_models", Help: "Models whose estimates were calibrated by what providers reported; 1000 at most."}),
 		estimated:  counters("nantian_ai_usage_estimated_total", "Calls whose tokens were counted here because the provider reported none.", "provider", "model"),
 	}
 }
 
 func (m *modelMetrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.tokens, m.firstToken, m.between, m.attempts, m.durations, m.fallbacks, m.streams, m.usage, m.estimated, m.cost}
+	return []prometheus.Collector{m.tokens, m.firstToken, m.between, m.attempts, m.durations, m.fallbacks, m.streams, m.usage, m.estimated, m.cost, m.off, m.calibrated}
 }
 
 // Meter holds the instruments of one target, found once.
@@ -152,10 +156,10 @@ type Meter struct {
 	m               *modelMetrics
 	provider, model string
 
-	firstToken, between, duration, usageIn, usageOut prometheus.Observer
-	fallbacks, estimated, cost                       prometheus.Counter
-	streams                                          prometheus.Gauge
-	tokens                                           [5]prometheus.Counter
+	firstToken, between, duration, usageIn, usageOut, off prometheus.Observer
+	fallbacks, estimated, cost                            prometheus.Counter
+	streams                                               prometheus.Gauge
+	tokens                                                [5]prometheus.Counter
 }
 
 var tokenTypes = [5]string{"input", "cached_input", "cache_write", "output", "reasoning"}
@@ -169,6 +173,7 @@ func (m *Metrics) Target(provider, model string) *Meter {
 		duration:   mm.durations.WithLabelValues(provider, model),
 		usageIn:    mm.usage.WithLabelValues(provider, model, "input"),
 		usageOut:   mm.usage.WithLabelValues(provider, model, "output"),
+		off:        mm.off.WithLabelValues(provider, model),
 		fallbacks:  mm.fallbacks.WithLabelValues(provider, model),
 		estimated:  mm.estimated.WithLabelValues(provider, model),
 		cost:       mm.cost.WithLabelValues(provider, model),
@@ -197,6 +202,12 @@ func (t *Meter) BetweenTokens(d time.Duration) { t.between.Observe(d.Seconds()) 
 
 // OpenStreams moves the number of open streams.
 func (t *Meter) OpenStreams(delta int) { t.streams.Add(float64(delta)) }
+
+// Learned records by what share an estimate was off, and of how many models something is known.
+func (t *Meter) Learned(off float64, models int) {
+	t.off.Observe(off)
+	t.m.calibrated.Set(float64(models))
+}
 
 // Tokens records what a call used, and its cost in billionths of a US dollar.
 func (t *Meter) Tokens(u *ai.Usage, cost int64) {

@@ -5,7 +5,6 @@ import (
 	"math"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/nantian-gw/nantian/tokenizer/approx"
@@ -93,83 +92,5 @@ func TestEstimator(t *testing.T) {
 	}
 	if n := e.Count([]byte("a")); n != 1 {
 		t.Errorf("Count(a) = %d, want at least 1", n)
-	}
-}
-
-func TestCalibrationLearns(t *testing.T) {
-	c := approx.NewCalibration(10)
-	f := func(model string, want float64) {
-		t.Helper()
-		if got := c.Factor(model); math.Abs(got-want) > 0.01 {
-			t.Errorf("Factor(%s) = %.3f, want %.3f", model, got, want)
-		}
-	}
-	f("m", 1)
-	c.Observe("m", 10, 20)
-	f("m", 1) // one short request decides nothing
-	for range 500 {
-		c.Observe("m", 1000, 1300)
-	}
-	f("m", 1.3)
-	f("other", 1)
-	if got := c.Adjust("m", 100); got != 130 {
-		t.Errorf("Adjust = %d, want 130", got)
-	}
-	for range 500 { // the provider changes its vocabulary
-		c.Observe("m", 1000, 900)
-	}
-	f("m", 0.9)
-	for range 500 {
-		c.Observe("m", 1, 1<<20)
-	}
-	f("m", 4)
-}
-
-func TestCalibrationIgnoresNonsense(t *testing.T) {
-	c := approx.NewCalibration(10)
-	for _, n := range [][2]int{{0, 10}, {10, 0}, {-1, 10}, {10, -1}, {1 << 30, 1}, {1, 1 << 30}, {math.MaxInt, math.MaxInt}} {
-		c.Observe("m", n[0], n[1])
-	}
-	if c.Len() != 0 {
-		t.Errorf("Len = %d, want 0", c.Len())
-	}
-}
-
-func TestCalibrationIsBounded(t *testing.T) {
-	c := approx.NewCalibration(3)
-	observe := func(model string) {
-		for range 200 {
-			c.Observe(model, 1000, 2000)
-		}
-	}
-	for _, model := range []string{"a", "b", "c", "a", "d"} {
-		observe(model)
-	}
-	if c.Len() != 3 {
-		t.Errorf("Len = %d, want 3", c.Len())
-	}
-	if got := c.Factor("b"); got != 1 {
-		t.Errorf("Factor(b) = %v, want 1: it was observed longest ago", got)
-	}
-	if got := c.Factor("a"); got < 1.9 {
-		t.Errorf("Factor(a) = %v, want 2: it was observed again", got)
-	}
-}
-
-func TestCalibrationConcurrent(t *testing.T) {
-	c := approx.NewCalibration(4)
-	var wg sync.WaitGroup
-	for g := range 8 {
-		wg.Go(func() {
-			for i := range 1000 {
-				model := string(rune('a' + (g+i)%6))
-				c.Observe(model, 100, 110)
-				c.Adjust(model, 100)
-			}
-		})
-	}
-	wg.Wait()
-	if c.Len() > 4 {
-		t.Errorf("Len = %d, want at most 4", c.Len())
 	}
 }
