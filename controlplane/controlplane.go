@@ -96,8 +96,8 @@ func keep(last, now *snapshot.Snapshot, refused map[string]error) (*snapshot.Sna
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(refused)) {
-		// Routes and listeners stand for themselves; what nothing refers to any more is let go.
-		if r := last.Resources[key]; wanted[key] || r.GetRoute() != nil || r.GetListener() != nil {
+		// Routes, listeners and policies stand for themselves; what nothing refers to any more is let go.
+		if r := last.Resources[key]; wanted[key] || r.GetRoute() != nil || r.GetListener() != nil || r.GetPolicy() != nil {
 			restore(all, last, key)
 		}
 	}

@@ -175,10 +175,13 @@ func retry(r *xdsv1.Retry) forward.Retry {
 	return out
 }
 
-// Model implements table.Builder.
-func (b *builder) Model(key string, rs map[string]*xdsv1.Resource, clusters *table.Clusters) (exchange.Handler, error) {
-	return b.llm.Handler(key, rs, source{clusters})
+// Models implements table.Builder.
+func (b *builder) Models(key string, rs map[string]*xdsv1.Resource, clusters *table.Clusters) (table.Models, error) {
+	return b.llm.Models(key, rs, source{clusters})
 }
+
+// Policies implements table.Builder.
+func (b *builder) Policies([]*xdsv1.Policy) (filter.Chain, error) { return filter.Chain{}, nil }
 
 // source lends a table's clusters to model providers.
 type source struct{ *table.Clusters }

@@ -2,7 +2,8 @@ package snapshot
 
 import xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 
-// References lists the keys that a resource cannot be run without. A route's listeners are not among them: they point up.
+// References lists the keys that a resource cannot be run without. A route's listeners and a policy's targets are not among
+// them: they point up.
 func References(r *xdsv1.Resource) []string {
 	switch m := r.GetKind().(type) {
 	case *xdsv1.Resource_Listener:
@@ -22,8 +23,18 @@ func References(r *xdsv1.Resource) []string {
 			}
 		}
 		return keys
+	case *xdsv1.Resource_Policy:
+		return ofGuard(m.Policy.GetPromptGuard())
 	}
 	return nil
+}
+
+func ofGuard(g *xdsv1.PromptGuard) []string {
+	var keys []string
+	for _, r := range g.GetRules() {
+		keys = append(keys, some(r.GetHashSecret(), r.GetWebhook().GetSecret(), r.GetWebhook().GetBackend())...)
+	}
+	return keys
 }
 
 func ofRoute(r *xdsv1.Route) []string {

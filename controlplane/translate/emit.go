@@ -27,6 +27,7 @@ func (t *translator) reachable(group GroupName) map[string]*xdsv1.Resource {
 			}
 		}
 	}
+	t.emitPolicies(out)
 	return out
 }
 
@@ -61,16 +62,16 @@ func (t *translator) emit(out map[string]*xdsv1.Resource, key string) {
 	}
 	out[key] = r
 	if k := r.GetProvider().GetAuth().GetApiKey(); k != nil {
-		t.emitAPIKey(out, k)
+		t.emitSecretValue(out, k.GetSecret(), k.GetDataKey())
 	}
 	for _, ref := range snapshot.References(r) {
 		t.emit(out, ref)
 	}
 }
 
-// emitAPIKey adds one value of a Secret: of its data only what something refers to leaves the control plane.
-func (t *translator) emitAPIKey(out map[string]*xdsv1.Resource, k *xdsv1.APIKey) {
-	name, err := xdsv1.ParseKey(k.GetSecret())
+// emitSecretValue adds one value of a Secret: of its data only what something refers to leaves the control plane.
+func (t *translator) emitSecretValue(out map[string]*xdsv1.Resource, key, dataKey string) {
+	name, err := xdsv1.ParseKey(key)
 	if err != nil {
 		return
 	}
@@ -78,13 +79,13 @@ func (t *translator) emitAPIKey(out map[string]*xdsv1.Resource, k *xdsv1.APIKey)
 	if !ok {
 		return
 	}
-	r := out[k.GetSecret()]
+	r := out[key]
 	if r == nil {
 		opaque := &xdsv1.Opaque{Data: map[string][]byte{}}
-		r = &xdsv1.Resource{Kind: &xdsv1.Resource_Secret{Secret: &xdsv1.Secret{Key: k.GetSecret(), Kind: &xdsv1.Secret_Opaque{Opaque: opaque}}}}
-		out[k.GetSecret()] = r
+		r = &xdsv1.Resource{Kind: &xdsv1.Resource_Secret{Secret: &xdsv1.Secret{Key: key, Kind: &xdsv1.Secret_Opaque{Opaque: opaque}}}}
+		out[key] = r
 	}
-	r.GetSecret().GetOpaque().Data[k.GetDataKey()] = secret.Data[k.GetDataKey()]
+	r.GetSecret().GetOpaque().Data[dataKey] = secret.Data[dataKey]
 }
 
 // visit calls f for every Service that the targets of a route lead to, valid or not.

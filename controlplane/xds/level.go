@@ -131,9 +131,7 @@ func (r *reduction) withhold(key string) {
 	m := proto.CloneOf(r.out[key])
 	switch {
 	case m.GetPolicy() != nil:
-		for _, t := range m.GetPolicy().GetTargets() {
-			r.closed[t.GetKey()] = true
-		}
+		r.closeTargetsOf(m.GetPolicy())
 		delete(r.out, key)
 	case r.unknown(m):
 		r.closed[key] = true
@@ -153,6 +151,13 @@ func (r *reduction) withhold(key string) {
 		r.out[key] = m
 	default:
 		r.closed[key] = true
+	}
+}
+
+// closeTargetsOf closes what a policy would have protected. p may be nil.
+func (r *reduction) closeTargetsOf(p *xdsv1.Policy) {
+	for _, t := range p.GetTargets() {
+		r.closed[t.GetKey()] = true
 	}
 }
 
@@ -193,6 +198,7 @@ func (r *reduction) spread() {
 		for _, key := range keys {
 			if !r.closed[key] && !partly(r.out[key]) && r.reachesClosed(r.out[key]) {
 				r.closed[key], again = true, true
+				r.closeTargetsOf(r.out[key].GetPolicy())
 			}
 		}
 	}

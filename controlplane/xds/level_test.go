@@ -3,6 +3,7 @@ package xds
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -47,9 +48,47 @@ func rich(t *testing.T) *snapshot.Snapshot {
 			Name: "*", Targets: []*xdsv1.ModelTarget{{Provider: "provider/a/p", Weight: 1}},
 			Fallback: &xdsv1.Fallback{When: []xdsv1.Fallback_When{xdsv1.Fallback_TIMEOUT}},
 		}}}}},
-		&xdsv1.Resource{Kind: &xdsv1.Resource_Policy{Policy: &xdsv1.Policy{Key: "policy/token/a/p", Targets: []*xdsv1.Target{{Key: "route/grpc/a/grpc"}}}}},
+		policy(&xdsv1.Policy{Key: "policy/token/a/p", Targets: []*xdsv1.Target{{Key: "route/grpc/a/grpc"}}, Kind: &xdsv1.Policy_TokenLimit{TokenLimit: richLimit()}}),
+		policy(&xdsv1.Policy{Key: "policy/auth/a/p", Targets: []*xdsv1.Target{{Key: http}}, Kind: &xdsv1.Policy_Auth{Auth: richAuth()}}),
+		policy(&xdsv1.Policy{Key: "policy/guard/a/p", Targets: []*xdsv1.Target{{Key: "provider/a/p"}}, Kind: &xdsv1.Policy_PromptGuard{PromptGuard: richGuard()}}),
+		&xdsv1.Resource{Kind: &xdsv1.Resource_Caller{Caller: &xdsv1.Caller{
+			Key: "caller/a/c", Namespace: "a", Name: "c", KeySha256: make([]byte, 32), Policies: []string{"policy/auth/a/p"},
+			Models: []string{"m"}, Metadata: map[string]string{"team": "a"},
+		}}},
 		&xdsv1.Resource{Kind: &xdsv1.Resource_Runtime{Runtime: &xdsv1.Runtime{Key: "runtime", Limits: &xdsv1.Limits{MaxRequestBody: 1 << 20}, AccessLog: &xdsv1.AccessLog{Disabled: true}}}},
 	)
+}
+
+func policy(p *xdsv1.Policy) *xdsv1.Resource {
+	return &xdsv1.Resource{Kind: &xdsv1.Resource_Policy{Policy: p}}
+}
+
+func richLimit() *xdsv1.TokenLimit {
+	return &xdsv1.TokenLimit{
+		Limits: []*xdsv1.Limit{
+			{Name: "minute", Unit: xdsv1.LimitUnit_TOKENS, Limit: 10, Window: &xdsv1.Limit_Sliding{Sliding: durationpb.New(time.Minute)}, Models: []string{"m"},
+				Key: []*xdsv1.LimitKey{{Source: xdsv1.LimitKey_HEADER, Name: "x-team"}}},
+			{Name: "month", Unit: xdsv1.LimitUnit_COST, Limit: 10, Window: &xdsv1.Limit_Calendar{Calendar: &xdsv1.Calendar{Period: xdsv1.Calendar_MONTH, TimeZone: "UTC"}}},
+		},
+		OnLimit: xdsv1.TokenLimit_QUEUE, OnStream: xdsv1.TokenLimit_CUT, FailureMode: xdsv1.TokenLimit_CLOSED,
+		Queue: &xdsv1.LimitQueue{Size: 1, Timeout: durationpb.New(time.Second)},
+	}
+}
+
+func richAuth() *xdsv1.Auth {
+	return &xdsv1.Auth{ApiKeys: true, ApiKeyHeader: "x-key", Jwt: []*xdsv1.JWT{{
+		Issuer: "i", Audiences: []string{"a"}, Header: "x-token", ModelsClaim: "models",
+		Jwks: &xdsv1.JWT_Remote{Remote: &xdsv1.RemoteJWKS{Url: "https://idp.example.com/keys", Cache: durationpb.New(time.Minute)}},
+	}}}
+}
+
+func richGuard() *xdsv1.PromptGuard {
+	return &xdsv1.PromptGuard{Rules: []*xdsv1.GuardRule{{
+		Name: "all", Builtin: []string{"Email"}, Patterns: []*xdsv1.GuardPattern{{Expression: "a+", MaxLength: 8}}, Keywords: []string{"k"},
+		Topics: []*xdsv1.GuardTopic{{Name: "t", Phrases: []string{"p"}}}, Request: true, Response: true, Action: xdsv1.GuardAction_HASH, Threshold: 5,
+		HashSecret: "secret/a/key", HashDataKey: "k",
+		Webhook: &xdsv1.GuardWebhook{Endpoint: &xdsv1.GuardWebhook_Backend{Backend: secure}, Path: "/x", Timeout: durationpb.New(time.Second), Secret: "secret/a/key", DataKey: "k"},
+	}}}
 }
 
 func to(backend string) *xdsv1.WeightedBackend {
@@ -108,7 +147,7 @@ func plainRule() *xdsv1.HTTPRule {
 // names are the fields and enum values of the messages of the wire.
 func names() (out []protoreflect.FullName) {
 	for _, file := range []protoreflect.FileDescriptor{
-		xdsv1.File_ai_proto, xdsv1.File_backend_proto, xdsv1.File_listener_proto, xdsv1.File_policy_proto,
+		xdsv1.File_ai_proto, xdsv1.File_auth_proto, xdsv1.File_backend_proto, xdsv1.File_guard_proto, xdsv1.File_token_proto, xdsv1.File_listener_proto, xdsv1.File_policy_proto,
 		xdsv1.File_resource_proto, xdsv1.File_route_proto, xdsv1.File_runtime_proto, xdsv1.File_secret_proto,
 	} {
 		out = append(out, namesOf(file.Messages(), file.Enums())...)
@@ -195,8 +234,23 @@ func sound(l lens, s, shown *snapshot.Snapshot) error {
 				return fmt.Errorf("%s is on %s, which is not there", key, p.GetListener())
 			}
 		}
+		if err := unguarded(s, shown, key); err != nil {
+			return err
+		}
 		if err := closedWhereChanged(l, s.Resources[key].GetRoute(), r.GetRoute()); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
+		}
+	}
+	return nil
+}
+
+// unguarded says whether a resource is still there that has lost a policy.
+func unguarded(s, shown *snapshot.Snapshot, key string) error {
+	for name, r := range s.Resources {
+		for _, t := range r.GetPolicy().GetTargets() {
+			if t.GetKey() == key && shown.Resources[name] == nil && shown.Resources[key].GetProvider() != nil {
+				return fmt.Errorf("%s is used without %s", key, name)
+			}
 		}
 	}
 	return nil
@@ -225,6 +279,8 @@ func TestClosedFilters(t *testing.T) {
 		t.Helper()
 		s := rich(t)
 		s.Resources["policy/token/a/p"].GetPolicy().Targets[0].Key = policyOn
+		delete(s.Resources, "policy/auth/a/p")
+		delete(s.Resources, "policy/guard/a/p")
 		l := lens{level: 1, since: func(n protoreflect.FullName) uint32 {
 			if n == "nantian.gateway.v1.Resource.policy" {
 				return 2

@@ -20,9 +20,11 @@ func (b *builder) Forward(f table.Forward) exchange.Handler {
 	return exchange.HandlerFunc(func(*exchange.Exchange) {})
 }
 
-func (b *builder) Model(string, map[string]*xdsv1.Resource, *table.Clusters) (exchange.Handler, error) {
+func (b *builder) Models(string, map[string]*xdsv1.Resource, *table.Clusters) (table.Models, error) {
 	return nil, errors.New("no models here")
 }
+
+func (b *builder) Policies([]*xdsv1.Policy) (filter.Chain, error) { return filter.Chain{}, nil }
 
 func (b *builder) Mirrored(string, filter.Outcome) {}
 

@@ -83,6 +83,9 @@ type Exchange struct {
 	Start    time.Time
 	Deadline time.Time // of the whole request; zero: none
 
+	// Identity is who calls, where an AuthPolicy asked and the caller proved it.
+	Identity *Identity
+
 	// LLM is set for model calls alone.
 	LLM *ai.Exchange
 	// Model is what the access log and the metrics say of a model call.
@@ -179,7 +182,7 @@ func (x *Exchange) clear() {
 	x.Client, x.Local, x.TLS = netip.AddrPort{}, netip.AddrPort{}, nil
 	x.Route, x.Backend, x.Upgrade, x.Interim, x.Uploading, x.Left = nil, "", nil, nil, false, false
 	x.Start, x.Deadline = time.Time{}, time.Time{}
-	x.LLM, x.Model, x.Note = nil, ModelInfo{}, ""
+	x.Identity, x.LLM, x.Model, x.Note = nil, nil, ModelInfo{}, ""
 	x.cookie, x.parsed = nil, nil
 	x.watch, x.ctx, x.cancel, x.unarm = nil, nil, nil, nil
 }

@@ -239,7 +239,11 @@ func (g *gateway) serve(ms ...*xdsv1.Model) *gateway {
 
 func (g *gateway) compile(key string) *gateway {
 	g.t.Helper()
-	h, err := g.llm.Handler(key, g.rs, g.clusters)
+	m, err := g.llm.Models(key, g.rs, g.clusters)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	h, err := m.Under(nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -84,24 +84,36 @@ type ClusterSource interface {
 	TLS(t *xdsv1.BackendTLS, host string) (*tls.Config, error)
 }
 
-// Handler compiles the Provider or ModelMap of key, with the resources that it refers to. Its errors name the resource and
+// Models are the models of one Provider or ModelMap, compiled. They are immutable and safe for concurrent use.
+type Models struct {
+	llm     *LLM
+	models  *models
+	maxBody int64
+}
+
+// Models compiles the Provider or ModelMap of key, with the resources that it refers to. Its errors name the resource and
 // the field.
-func (l *LLM) Handler(key string, rs map[string]*xdsv1.Resource, clusters ClusterSource) (exchange.Handler, error) {
+func (l *LLM) Models(key string, rs map[string]*xdsv1.Resource, clusters ClusterSource) (*Models, error) {
 	k := compiler{llm: l, rs: rs, clusters: clusters, providers: map[string]*provider{}}
-	h := &Handler{llm: l, maxBody: l.maxBody(rs)}
+	m := &Models{llm: l, maxBody: l.maxBody(rs)}
 	var err error
 	switch r := rs[key]; {
 	case r.GetProvider() != nil:
-		h.models, err = k.direct(r.GetProvider())
+		m.models, err = k.direct(r.GetProvider())
 	case r.GetModelMap() != nil:
-		h.models, err = k.modelMap(r.GetModelMap())
+		m.models, err = k.modelMap(r.GetModelMap())
 	default:
 		err = fmt.Errorf("%s: there is no such AIProvider or AIBackend", key)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return h, nil
+	return m, nil
+}
+
+// Under makes the handler of a rule.
+func (m *Models) Under([]*xdsv1.Policy) (exchange.Handler, error) {
+	return &Handler{llm: m.llm, models: m.models, maxBody: m.maxBody}, nil
 }
 
 func (l *LLM) maxBody(rs map[string]*xdsv1.Resource) int64 {

@@ -75,7 +75,7 @@ func TestCompileErrors(t *testing.T) {
 		t.Helper()
 		g := newGateway(t, Options{})
 		p := g.provider("a", xdsv1.Schema_OPENAI, "https://api.example.com/v1", edit)
-		_, err := g.llm.Handler(p.Key, g.rs, g.clusters)
+		_, err := g.llm.Models(p.Key, g.rs, g.clusters)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "provider/ai/a: ") {
 			t.Errorf("error %v, want %q", err, want)
 		}
@@ -90,7 +90,7 @@ func TestCompileErrors(t *testing.T) {
 		p.Endpoint = &xdsv1.ProviderEndpoint{Kind: &xdsv1.ProviderEndpoint_Backend{Backend: "backend/ai/x/1"}}
 	})
 	g := newGateway(t, Options{})
-	if _, err := g.llm.Handler("models/ai/none", g.rs, g.clusters); err == nil {
+	if _, err := g.llm.Models("models/ai/none", g.rs, g.clusters); err == nil {
 		t.Error("a handler without a resource")
 	}
 }

@@ -59,9 +59,11 @@ func newForward(f table.Forward) exchange.Handler {
 	return forward.New(forward.Options{Cluster: f.Cluster, Name: f.Backend, BackendTimeout: f.BackendTimeout})
 }
 
-func (builder) Model(string, map[string]*xdsv1.Resource, *table.Clusters) (exchange.Handler, error) {
+func (builder) Models(string, map[string]*xdsv1.Resource, *table.Clusters) (table.Models, error) {
 	return nil, errors.New("no models here")
 }
+
+func (builder) Policies([]*xdsv1.Policy) (filter.Chain, error) { return filter.Chain{}, nil }
 
 func (builder) Mirrored(string, filter.Outcome) {}
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
-	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/filter"
 )
 
@@ -20,8 +19,8 @@ func Compile(rs map[string]*xdsv1.Resource, prev *Table, b Builder) (*Table, err
 		prev = &Table{mirrors: filter.NewMirrors(b)}
 	}
 	c := &compiler{
-		resources: rs, prev: prev, builder: b, listeners: map[string]*Listener{}, models: map[string]exchange.Handler{},
-		texts: map[string]string{},
+		resources: rs, prev: prev, builder: b, listeners: map[string]*Listener{}, models: map[string]Models{},
+		policies: newPolicies(rs), texts: map[string]string{},
 		table: &Table{
 			routes: map[string]*route{}, clusters: newClusters(rs, prev.clusters),
 			patterns: patterns{}, mirrors: prev.mirrors,
@@ -45,7 +44,8 @@ type compiler struct {
 	table        *Table
 	certificates *certificates
 	listeners    map[string]*Listener
-	models       map[string]exchange.Handler
+	models       map[string]Models
+	policies     policies
 	texts        map[string]string // see intern
 	faults       []error
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,6 +23,7 @@ type route struct {
 	// needs are what the rules were built with; patterns are the expressions in them.
 	needs    []need
 	patterns []string
+	policies []*xdsv1.Policy
 }
 
 // parent is a route at one listener. The rules name the listener, so each has its own.
@@ -31,7 +33,7 @@ type parent struct {
 	matches   []*match
 }
 
-// need is a cluster or a handler that rules refer to by key.
+// need is a cluster or the models that rules refer to by key.
 type need struct {
 	key  string
 	grpc bool
@@ -48,6 +50,7 @@ type ruleSpec struct {
 	requestTimeout, backendTimeout time.Duration
 	retry                          *xdsv1.Retry
 	grpc                           bool
+	policies                       []*xdsv1.Policy // at the listener that is built for
 }
 
 // field is the route's field that the rule stands in.
@@ -65,7 +68,7 @@ func (c *compiler) route(msg *xdsv1.Route) (*route, error) {
 			return old, err
 		}
 	}
-	b := &routeBuilder{compiler: c, route: &route{msg: msg}}
+	b := &routeBuilder{compiler: c, route: &route{msg: msg, policies: c.policies.route(msg)}}
 	specs, kind, err := b.specs()
 	if err != nil {
 		return nil, err
@@ -84,6 +87,9 @@ func (c *compiler) route(msg *xdsv1.Route) (*route, error) {
 
 // unchanged says whether all that a route's rules were built with is as it was.
 func (c *compiler) unchanged(r *route) (bool, error) {
+	if !samePolicies(r.policies, c.policies.route(r.msg)) {
+		return false, nil
+	}
 	for i := range r.parents {
 		old := r.parents[i].listener
 		l := c.listeners[old.GetKey()]
@@ -112,7 +118,7 @@ func identical(a, b any) bool {
 	return t != nil && t.Comparable() && t == reflect.TypeOf(b) && a == b
 }
 
-// resolve finds the cluster of a backend, or the handler of a provider or model map.
+// resolve finds the cluster of a backend, or the Models of a provider or model map.
 func (c *compiler) resolve(key string, grpc bool) (any, error) {
 	k, err := xdsv1.ParseKey(key)
 	if err != nil {
@@ -124,7 +130,7 @@ func (c *compiler) resolve(key string, grpc bool) (any, error) {
 	if h := c.models[key]; h != nil {
 		return h, nil
 	}
-	h, err := c.builder.Model(key, c.resources, c.table.clusters)
+	h, err := c.builder.Models(key, c.resources, c.table.clusters)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
@@ -185,11 +191,16 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 		}
 		return cl, nil
 	}}
+	s.policies = b.policies.rule(l.GetKey(), b.route.msg.GetKey(), s.name)
+	front, err := b.builder.Policies(s.policies)
+	if err != nil {
+		return nil, err
+	}
 	chain, err := filter.Build(s.filters, env)
 	if err != nil {
 		return nil, err
 	}
-	r.Request, r.Response, r.Timeout = chain.Request, chain.Response, s.requestTimeout
+	r.Request, r.Response, r.Timeout = slices.Concat(front.Request, chain.Request), slices.Concat(front.Response, chain.Response), s.requestTimeout
 	if chain.Handler != nil {
 		r.Backends, r.total = []WeightedBackend{{Weight: 1, Handler: chain.Handler}}, 1
 		return r, nil
@@ -222,9 +233,9 @@ func (b *routeBuilder) handler(w *xdsv1.WeightedBackend, s *ruleSpec) (exchange.
 	case *xdsv1.WeightedBackend_Backend:
 		return b.forward(t.Backend, s)
 	case *xdsv1.WeightedBackend_Provider:
-		return b.model("provider", t.Provider)
+		return b.model("provider", t.Provider, s)
 	case *xdsv1.WeightedBackend_Models:
-		return b.model("models", t.Models)
+		return b.model("models", t.Models, s)
 	case *xdsv1.WeightedBackend_Invalid:
 		return &filter.Failure{Note: "invalid backend: " + t.Invalid}, nil
 	}
@@ -245,14 +256,18 @@ func (b *routeBuilder) forward(key string, s *ruleSpec) (exchange.Handler, error
 	}), nil
 }
 
-func (b *routeBuilder) model(field, key string) (exchange.Handler, error) {
+func (b *routeBuilder) model(field, key string, s *ruleSpec) (exchange.Handler, error) {
 	got, err := b.resolve(key, false)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", field, err)
 	}
-	h, ok := got.(exchange.Handler)
+	m, ok := got.(Models)
 	if !ok {
 		return nil, fmt.Errorf("%s: %q is the key of a backend", field, key)
+	}
+	h, err := m.Under(s.policies)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
 	}
 	return h, nil
 }

@@ -22,11 +22,20 @@ type Table struct {
 type Builder interface {
 	// Forward makes the handler that forwards to a cluster.
 	Forward(f Forward) exchange.Handler
-	// Model makes the handler of model calls to a Provider or a ModelMap. It is asked once for each key and table; to give
-	// the handler of the table before again lets the rules that use it stay as well.
-	Model(key string, rs map[string]*xdsv1.Resource, clusters *Clusters) (exchange.Handler, error)
+	// Models compiles a Provider or a ModelMap. It is asked once for each key and table; to give the Models of the table
+	// before again lets the rules that use them stay as well.
+	Models(key string, rs map[string]*xdsv1.Resource, clusters *Clusters) (Models, error)
+	// Policies makes the filters that policies put in front of a rule, whatever it leads to. Those of the rule itself come
+	// after them. list has all policies of the listener, the route and the rule, the widest first.
+	Policies(list []*xdsv1.Policy) (filter.Chain, error)
 
 	filter.Metrics
+}
+
+// Models are the models of one Provider or ModelMap, whatever rule leads there.
+type Models interface {
+	// Under makes the handler of a rule, whose policies hold for each of its calls.
+	Under(rule []*xdsv1.Policy) (exchange.Handler, error)
 }
 
 // Forward says how a rule forwards to one of its backends. Durations of 0 are no limit.

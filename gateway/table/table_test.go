@@ -14,7 +14,7 @@ import (
 
 // builder makes handlers that name what they stand for.
 type builder struct {
-	models map[string]exchange.Handler
+	models map[string]Models
 }
 
 var _ Builder = (*builder)(nil)
@@ -25,21 +25,53 @@ func (f *forwarder) Serve(x *exchange.Exchange) { x.Reply(200, "from "+f.Backend
 
 type modeller struct{ key string }
 
-func (m *modeller) Serve(x *exchange.Exchange) { x.Reply(200, "model "+m.key) }
+// Under makes a handler that names the policies of its rule.
+func (m *modeller) Under(rule []*xdsv1.Policy) (exchange.Handler, error) {
+	return &under{m.key, rule}, nil
+}
+
+type under struct {
+	key      string
+	policies []*xdsv1.Policy
+}
+
+func (u *under) Serve(x *exchange.Exchange) {
+	text := "model " + u.key
+	for _, p := range u.policies {
+		text += " under " + p.GetName()
+	}
+	x.Reply(200, text)
+}
 
 func (b *builder) Forward(f Forward) exchange.Handler { return &forwarder{f} }
 
-func (b *builder) Model(key string, rs map[string]*xdsv1.Resource, _ *Clusters) (exchange.Handler, error) {
+func (b *builder) Models(key string, rs map[string]*xdsv1.Resource, _ *Clusters) (Models, error) {
 	if rs[key] == nil {
 		return nil, fmt.Errorf("there is no such resource")
 	}
 	if b.models == nil {
-		b.models = map[string]exchange.Handler{}
+		b.models = map[string]Models{}
 	}
 	if b.models[key] == nil {
 		b.models[key] = &modeller{key}
 	}
 	return b.models[key], nil
+}
+
+// Policies makes a filter of each policy that notes its name.
+func (b *builder) Policies(list []*xdsv1.Policy) (filter.Chain, error) {
+	var c filter.Chain
+	for _, p := range list {
+		c.Request = append(c.Request, named(p.GetName()))
+	}
+	return c, nil
+}
+
+type named string
+
+func (n named) OnRequest(x *exchange.Exchange) filter.Verdict {
+	x.Note += string(n) + " "
+	return filter.Continue
 }
 
 func (b *builder) Mirrored(string, filter.Outcome) {}

@@ -50,7 +50,7 @@ func seen(t *testing.T, o control.Options, rs ...*xdsv1.Resource) (one, two map[
 }
 
 func policy(name string, targets ...string) *xdsv1.Resource {
-	p := &xdsv1.Policy{Key: xdsv1.PolicyKey("token", "prod", name)}
+	p := &xdsv1.Policy{Key: xdsv1.PolicyKey("auth", "prod", name), Kind: &xdsv1.Policy_Auth{Auth: &xdsv1.Auth{ApiKeys: true}}}
 	for _, key := range targets {
 		p.Targets = append(p.Targets, &xdsv1.Target{Key: key})
 	}
@@ -69,13 +69,13 @@ func fails(r *xdsv1.Resource) bool {
 func TestWithheldPolicy(t *testing.T) {
 	one, two, dp := seen(t, newer("nantian.gateway.v1.Resource.policy"), listener(), backend("echo"),
 		route("open", "/open", echoKey), route("guarded", "/guarded", echoKey), policy("p", "route/http/prod/guarded"))
-	if one["policy/token/prod/p"] != nil || !fails(one["route/http/prod/guarded"]) || fails(one["route/http/prod/open"]) {
+	if one["policy/auth/prod/p"] != nil || !fails(one["route/http/prod/guarded"]) || fails(one["route/http/prod/open"]) {
 		t.Errorf("level 1 serves %v", one)
 	}
-	if two["policy/token/prod/p"] == nil || fails(two["route/http/prod/guarded"]) {
+	if two["policy/auth/prod/p"] == nil || fails(two["route/http/prod/guarded"]) {
 		t.Errorf("level 2 serves %v", two)
 	}
-	if !slices.Equal(dp.Withheld, []string{"policy/token/prod/p"}) || dp.Level != 1 || dp.Build != "v0" {
+	if !slices.Equal(dp.Withheld, []string{"policy/auth/prod/p"}) || dp.Level != 1 || dp.Build != "v0" {
 		t.Errorf("observed: %+v", dp)
 	}
 }

@@ -14,10 +14,11 @@ import (
 type noHandlers struct{}
 
 func (noHandlers) Forward(table.Forward) exchange.Handler { return nil }
-func (noHandlers) Model(string, map[string]*xdsv1.Resource, *table.Clusters) (exchange.Handler, error) {
+func (noHandlers) Models(string, map[string]*xdsv1.Resource, *table.Clusters) (table.Models, error) {
 	return nil, nil
 }
-func (noHandlers) Mirrored(string, filter.Outcome) {}
+func (noHandlers) Policies([]*xdsv1.Policy) (filter.Chain, error) { return filter.Chain{}, nil }
+func (noHandlers) Mirrored(string, filter.Outcome)                {}
 
 func listener() *xdsv1.Resource {
 	return &xdsv1.Resource{Kind: &xdsv1.Resource_Listener{Listener: &xdsv1.Listener{

@@ -22,6 +22,7 @@ const (
 	KindPolicy   KeyKind = "policy"
 	KindSecret   KeyKind = "secret"
 	KindRuntime  KeyKind = "runtime"
+	KindCaller   KeyKind = "caller"
 )
 
 // The kinds of routes: the second element of a route's key.
@@ -31,6 +32,13 @@ const (
 	RouteTLS  = "tls"
 	RouteTCP  = "tcp"
 	RouteUDP  = "udp"
+)
+
+// The kinds of policies: the second element of a policy's key.
+const (
+	PolicyAuth  = "auth"
+	PolicyToken = "token"
+	PolicyGuard = "guard"
 )
 
 // ListenerKey names one listener of a Gateway.
@@ -54,10 +62,13 @@ func ProviderKey(namespace, name string) string { return "provider/" + namespace
 // ModelsKey names the ModelMap of one AIBackend.
 func ModelsKey(namespace, name string) string { return "models/" + namespace + "/" + name }
 
-// PolicyKey names one policy object; kind is lower case, for example "token".
+// PolicyKey names one policy object; kind is one of PolicyAuth, PolicyToken and PolicyGuard.
 func PolicyKey(kind, namespace, name string) string {
 	return "policy/" + kind + "/" + namespace + "/" + name
 }
+
+// CallerKey names the Caller of one Secret.
+func CallerKey(namespace, name string) string { return "caller/" + namespace + "/" + name }
 
 // SecretKey names one Secret.
 func SecretKey(namespace, name string) string { return "secret/" + namespace + "/" + name }
@@ -119,7 +130,7 @@ func ParseKey(key string) (Key, error) {
 // elements is the number of elements of a key by its kind, the kind included.
 var elements = map[KeyKind]int{
 	KindListener: 4, KindRoute: 4, KindBackend: 4, KindPolicy: 4,
-	KindProvider: 3, KindModels: 3, KindSecret: 3, KindRuntime: 1,
+	KindProvider: 3, KindModels: 3, KindSecret: 3, KindCaller: 3, KindRuntime: 1,
 }
 
 // fill sets the fields of k from the elements of key; their number is already right.
@@ -180,6 +191,8 @@ func kindOf(r *Resource) any {
 		return m.ModelMap
 	case *Resource_Runtime:
 		return m.Runtime
+	case *Resource_Caller:
+		return m.Caller
 	}
 	return nil
 }

@@ -21,11 +21,23 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Policy is one policy object with its targets resolved to keys. Its kinds are added with the policies themselves.
+// Policy is one policy object with its targets resolved to keys.
+//
+// Policies of a kind compose by conjunction: all that are on the way of a request (listener, route, rule, model map, provider)
+// hold. A Gateway as a target is all of its listeners.
 type Policy struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Targets       []*Target              `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Key       string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Targets   []*Target              `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty"`
+	Namespace string                 `protobuf:"bytes,3,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name      string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*Policy_Auth
+	//	*Policy_TokenLimit
+	//	*Policy_PromptGuard
+	//	*Policy_Invalid
+	Kind          isPolicy_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -73,6 +85,92 @@ func (x *Policy) GetTargets() []*Target {
 	}
 	return nil
 }
+
+func (x *Policy) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *Policy) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Policy) GetKind() isPolicy_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *Policy) GetAuth() *Auth {
+	if x != nil {
+		if x, ok := x.Kind.(*Policy_Auth); ok {
+			return x.Auth
+		}
+	}
+	return nil
+}
+
+func (x *Policy) GetTokenLimit() *TokenLimit {
+	if x != nil {
+		if x, ok := x.Kind.(*Policy_TokenLimit); ok {
+			return x.TokenLimit
+		}
+	}
+	return nil
+}
+
+func (x *Policy) GetPromptGuard() *PromptGuard {
+	if x != nil {
+		if x, ok := x.Kind.(*Policy_PromptGuard); ok {
+			return x.PromptGuard
+		}
+	}
+	return nil
+}
+
+func (x *Policy) GetInvalid() string {
+	if x != nil {
+		if x, ok := x.Kind.(*Policy_Invalid); ok {
+			return x.Invalid
+		}
+	}
+	return ""
+}
+
+type isPolicy_Kind interface {
+	isPolicy_Kind()
+}
+
+type Policy_Auth struct {
+	Auth *Auth `protobuf:"bytes,10,opt,name=auth,proto3,oneof"`
+}
+
+type Policy_TokenLimit struct {
+	TokenLimit *TokenLimit `protobuf:"bytes,11,opt,name=token_limit,json=tokenLimit,proto3,oneof"`
+}
+
+type Policy_PromptGuard struct {
+	PromptGuard *PromptGuard `protobuf:"bytes,12,opt,name=prompt_guard,json=promptGuard,proto3,oneof"`
+}
+
+type Policy_Invalid struct {
+	// Why the object cannot be run. What it targets fails closed: 503.
+	Invalid string `protobuf:"bytes,20,opt,name=invalid,proto3,oneof"`
+}
+
+func (*Policy_Auth) isPolicy_Kind() {}
+
+func (*Policy_TokenLimit) isPolicy_Kind() {}
+
+func (*Policy_PromptGuard) isPolicy_Kind() {}
+
+func (*Policy_Invalid) isPolicy_Kind() {}
 
 // Target is what a policy applies to.
 type Target struct {
@@ -133,10 +231,20 @@ var File_policy_proto protoreflect.FileDescriptor
 
 const file_policy_proto_rawDesc = "" +
 	"\n" +
-	"\fpolicy.proto\x12\x12nantian.gateway.v1\"P\n" +
+	"\fpolicy.proto\x12\x12nantian.gateway.v1\x1a\n" +
+	"auth.proto\x1a\vguard.proto\x1a\vtoken.proto\"\xdf\x02\n" +
 	"\x06Policy\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x124\n" +
-	"\atargets\x18\x02 \x03(\v2\x1a.nantian.gateway.v1.TargetR\atargets\".\n" +
+	"\atargets\x18\x02 \x03(\v2\x1a.nantian.gateway.v1.TargetR\atargets\x12\x1c\n" +
+	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12.\n" +
+	"\x04auth\x18\n" +
+	" \x01(\v2\x18.nantian.gateway.v1.AuthH\x00R\x04auth\x12A\n" +
+	"\vtoken_limit\x18\v \x01(\v2\x1e.nantian.gateway.v1.TokenLimitH\x00R\n" +
+	"tokenLimit\x12D\n" +
+	"\fprompt_guard\x18\f \x01(\v2\x1f.nantian.gateway.v1.PromptGuardH\x00R\vpromptGuard\x12\x1a\n" +
+	"\ainvalid\x18\x14 \x01(\tH\x00R\ainvalidB\x06\n" +
+	"\x04kind\".\n" +
 	"\x06Target\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04ruleB0Z.github.com/nantian-gw/nantian/api/xds/v1;xdsv1b\x06proto3"
@@ -155,22 +263,37 @@ func file_policy_proto_rawDescGZIP() []byte {
 
 var file_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_policy_proto_goTypes = []any{
-	(*Policy)(nil), // 0: nantian.gateway.v1.Policy
-	(*Target)(nil), // 1: nantian.gateway.v1.Target
+	(*Policy)(nil),      // 0: nantian.gateway.v1.Policy
+	(*Target)(nil),      // 1: nantian.gateway.v1.Target
+	(*Auth)(nil),        // 2: nantian.gateway.v1.Auth
+	(*TokenLimit)(nil),  // 3: nantian.gateway.v1.TokenLimit
+	(*PromptGuard)(nil), // 4: nantian.gateway.v1.PromptGuard
 }
 var file_policy_proto_depIdxs = []int32{
 	1, // 0: nantian.gateway.v1.Policy.targets:type_name -> nantian.gateway.v1.Target
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 1: nantian.gateway.v1.Policy.auth:type_name -> nantian.gateway.v1.Auth
+	3, // 2: nantian.gateway.v1.Policy.token_limit:type_name -> nantian.gateway.v1.TokenLimit
+	4, // 3: nantian.gateway.v1.Policy.prompt_guard:type_name -> nantian.gateway.v1.PromptGuard
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_policy_proto_init() }
 func file_policy_proto_init() {
 	if File_policy_proto != nil {
 		return
+	}
+	file_auth_proto_init()
+	file_guard_proto_init()
+	file_token_proto_init()
+	file_policy_proto_msgTypes[0].OneofWrappers = []any{
+		(*Policy_Auth)(nil),
+		(*Policy_TokenLimit)(nil),
+		(*Policy_PromptGuard)(nil),
+		(*Policy_Invalid)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

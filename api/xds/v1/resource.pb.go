@@ -11,7 +11,8 @@
 //   backend/<ns>/<service>/<port>           one port of a Service; its Endpoints have the same key
 //   provider/<ns>/<name>                    one AIProvider
 //   models/<ns>/<name>                      one AIBackend
-//   policy/<kind>/<ns>/<name>               one policy object
+//   policy/<kind>/<ns>/<name>               one policy object: auth, token, guard
+//   caller/<ns>/<name>                      one Secret with an API key of a caller
 //   secret/<ns>/<name>                      one Secret, or a certificate made from one
 //   runtime                                 how the group runs; one per group
 //
@@ -57,6 +58,7 @@ type Resource struct {
 	//	*Resource_Provider
 	//	*Resource_ModelMap
 	//	*Resource_Runtime
+	//	*Resource_Caller
 	Kind          isResource_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -171,6 +173,15 @@ func (x *Resource) GetRuntime() *Runtime {
 	return nil
 }
 
+func (x *Resource) GetCaller() *Caller {
+	if x != nil {
+		if x, ok := x.Kind.(*Resource_Caller); ok {
+			return x.Caller
+		}
+	}
+	return nil
+}
+
 type isResource_Kind interface {
 	isResource_Kind()
 }
@@ -207,6 +218,10 @@ type Resource_Runtime struct {
 	Runtime *Runtime `protobuf:"bytes,8,opt,name=runtime,proto3,oneof"`
 }
 
+type Resource_Caller struct {
+	Caller *Caller `protobuf:"bytes,9,opt,name=caller,proto3,oneof"`
+}
+
 func (*Resource_Listener) isResource_Kind() {}
 
 func (*Resource_Route) isResource_Kind() {}
@@ -223,11 +238,14 @@ func (*Resource_ModelMap) isResource_Kind() {}
 
 func (*Resource_Runtime) isResource_Kind() {}
 
+func (*Resource_Caller) isResource_Kind() {}
+
 var File_resource_proto protoreflect.FileDescriptor
 
 const file_resource_proto_rawDesc = "" +
 	"\n" +
-	"\x0eresource.proto\x12\x12nantian.gateway.v1\x1a\bai.proto\x1a\rbackend.proto\x1a\x0elistener.proto\x1a\fpolicy.proto\x1a\vroute.proto\x1a\rruntime.proto\x1a\fsecret.proto\"\xd8\x03\n" +
+	"\x0eresource.proto\x12\x12nantian.gateway.v1\x1a\bai.proto\x1a\n" +
+	"auth.proto\x1a\rbackend.proto\x1a\x0elistener.proto\x1a\fpolicy.proto\x1a\vroute.proto\x1a\rruntime.proto\x1a\fsecret.proto\"\x8e\x04\n" +
 	"\bResource\x12:\n" +
 	"\blistener\x18\x01 \x01(\v2\x1c.nantian.gateway.v1.ListenerH\x00R\blistener\x121\n" +
 	"\x05route\x18\x02 \x01(\v2\x19.nantian.gateway.v1.RouteH\x00R\x05route\x127\n" +
@@ -236,7 +254,8 @@ const file_resource_proto_rawDesc = "" +
 	"\x06secret\x18\x05 \x01(\v2\x1a.nantian.gateway.v1.SecretH\x00R\x06secret\x12:\n" +
 	"\bprovider\x18\x06 \x01(\v2\x1c.nantian.gateway.v1.ProviderH\x00R\bprovider\x12;\n" +
 	"\tmodel_map\x18\a \x01(\v2\x1c.nantian.gateway.v1.ModelMapH\x00R\bmodelMap\x127\n" +
-	"\aruntime\x18\b \x01(\v2\x1b.nantian.gateway.v1.RuntimeH\x00R\aruntimeB\x06\n" +
+	"\aruntime\x18\b \x01(\v2\x1b.nantian.gateway.v1.RuntimeH\x00R\aruntime\x124\n" +
+	"\x06caller\x18\t \x01(\v2\x1a.nantian.gateway.v1.CallerH\x00R\x06callerB\x06\n" +
 	"\x04kindB0Z.github.com/nantian-gw/nantian/api/xds/v1;xdsv1b\x06proto3"
 
 var (
@@ -262,6 +281,7 @@ var file_resource_proto_goTypes = []any{
 	(*Provider)(nil), // 6: nantian.gateway.v1.Provider
 	(*ModelMap)(nil), // 7: nantian.gateway.v1.ModelMap
 	(*Runtime)(nil),  // 8: nantian.gateway.v1.Runtime
+	(*Caller)(nil),   // 9: nantian.gateway.v1.Caller
 }
 var file_resource_proto_depIdxs = []int32{
 	1, // 0: nantian.gateway.v1.Resource.listener:type_name -> nantian.gateway.v1.Listener
@@ -272,11 +292,12 @@ var file_resource_proto_depIdxs = []int32{
 	6, // 5: nantian.gateway.v1.Resource.provider:type_name -> nantian.gateway.v1.Provider
 	7, // 6: nantian.gateway.v1.Resource.model_map:type_name -> nantian.gateway.v1.ModelMap
 	8, // 7: nantian.gateway.v1.Resource.runtime:type_name -> nantian.gateway.v1.Runtime
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	9, // 8: nantian.gateway.v1.Resource.caller:type_name -> nantian.gateway.v1.Caller
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_resource_proto_init() }
@@ -285,6 +306,7 @@ func file_resource_proto_init() {
 		return
 	}
 	file_ai_proto_init()
+	file_auth_proto_init()
 	file_backend_proto_init()
 	file_listener_proto_init()
 	file_policy_proto_init()
@@ -300,6 +322,7 @@ func file_resource_proto_init() {
 		(*Resource_Provider)(nil),
 		(*Resource_ModelMap)(nil),
 		(*Resource_Runtime)(nil),
+		(*Resource_Caller)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -24,7 +24,7 @@ func Validate(r *Resource) error {
 		v.backend(m.Backend)
 	case *Resource_Policy:
 		v.named(KindPolicy)
-		each(v, "targets", m.Policy.GetTargets(), (*validator).target)
+		v.policy(m.Policy)
 	case *Resource_Secret:
 		v.named(KindSecret)
 		v.secret(m.Secret)
@@ -37,6 +37,9 @@ func Validate(r *Resource) error {
 	case *Resource_Runtime:
 		v.named(KindRuntime)
 		v.runtime(m.Runtime)
+	case *Resource_Caller:
+		v.named(KindCaller)
+		v.caller(m.Caller)
 	default:
 		return errors.New("resource: its kind is missing, or not known to this version")
 	}
@@ -129,10 +132,6 @@ func (v *validator) optionalRef(field, key string, kinds ...KeyKind) {
 	if key != "" {
 		v.ref(field, key, kinds...)
 	}
-}
-
-func (v *validator) target(t *Target) {
-	v.ref("key", t.GetKey(), KindListener, KindRoute, KindBackend, KindProvider, KindModels)
 }
 
 func (v *validator) runtime(r *Runtime) {

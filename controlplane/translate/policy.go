@@ -1,0 +1,222 @@
+package translate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/controlplane/resources"
+	"github.com/nantian-gw/nantian/controlplane/schema"
+	"github.com/nantian-gw/nantian/controlplane/snapshot"
+	"github.com/nantian-gw/nantian/controlplane/status"
+	"github.com/nantian-gw/nantian/crds/v1alpha1"
+)
+
+// policy is one object of a kind that attaches by targetRefs.
+type policy struct {
+	object  metav1.Object
+	ref     resources.Ref
+	targets []gatewayv1.LocalPolicyTargetReferenceWithSectionName
+	// kinds are those that may be targeted.
+	kinds []string
+	wire  *xdsv1.Policy
+	// invalid is why the object cannot be run, unresolved what it names in vain.
+	invalid, unresolved faults
+}
+
+// finishPolicy resolves the targets of a policy, puts it into the pool and tells its status. One that cannot be run keeps its
+// last valid version in force; where there is none, what it targets fails closed.
+func (t *translator) finishPolicy(p *policy) {
+	u := status.Update{Ref: p.ref}
+	lost := make([]*fault, len(p.targets))
+	for i, ref := range p.targets {
+		var found []*xdsv1.Target
+		found, lost[i] = t.policyTarget(p, ref)
+		p.wire.Targets = append(p.wire.Targets, found...)
+	}
+	t.putPolicy(p)
+	for i, ref := range p.targets {
+		u.Parents = append(u.Parents, status.Parent{Ref: ancestor(p, ref), Conditions: p.conditions(lost[i], i)})
+	}
+	t.update(u)
+}
+
+func (t *translator) putPolicy(p *policy) {
+	key := p.wire.GetKey()
+	if len(p.invalid.list) == 0 {
+		err := t.put(&xdsv1.Resource{Kind: &xdsv1.Resource_Policy{Policy: p.wire}})
+		if err == nil {
+			return
+		}
+		p.invalid.add(&fault{v1alpha1.ReasonInvalid, oneLine(key, err)})
+	}
+	t.refused[key] = errors.New(p.invalid.list[0].message)
+	if t.kept(key) {
+		return
+	}
+	delete(t.refused, key)
+	p.wire.Kind = &xdsv1.Policy_Invalid{Invalid: bounded(p.invalid.list[0].message)}
+	t.pool[key] = &xdsv1.Resource{Kind: &xdsv1.Resource_Policy{Policy: p.wire}}
+}
+
+// conditions are those of one ancestor. A target that is not there makes the policy not accepted there, and only there.
+func (p *policy) conditions(lost *fault, i int) []metav1.Condition {
+	accepted := p.invalid
+	if lost != nil {
+		accepted = faults{}
+		accepted.add(&fault{lost.reason, fmt.Sprintf("spec.targetRefs[%d]: %s", i, lost.message)})
+	}
+	generation := p.object.GetGeneration()
+	return []metav1.Condition{
+		accepted.condition(string(gatewayv1.PolicyConditionAccepted), string(gatewayv1.PolicyReasonAccepted), "the policy is accepted", generation),
+		p.unresolved.condition(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, "all references are resolved", generation),
+	}
+}
+
+// ancestor is the target itself: a policy says of each of its targets what became of it there.
+func ancestor(p *policy, ref gatewayv1.LocalPolicyTargetReferenceWithSectionName) gatewayv1.ParentReference {
+	return gatewayv1.ParentReference{
+		Group: ptr.To(ref.Group), Kind: ptr.To(ref.Kind), Namespace: ptr.To(gatewayv1.Namespace(p.object.GetNamespace())),
+		Name: ref.Name, SectionName: ref.SectionName,
+	}
+}
+
+// policyTarget finds what a targetRef names: of a Gateway its listeners, else the one resource.
+func (t *translator) policyTarget(p *policy, ref gatewayv1.LocalPolicyTargetReferenceWithSectionName) ([]*xdsv1.Target, *fault) {
+	group := schema.GatewayGroup
+	if ref.Kind == v1alpha1.KindAIBackend || ref.Kind == v1alpha1.KindAIProvider {
+		group = v1alpha1.GroupName
+	}
+	to := resources.Ref{Group: group, Kind: string(ref.Kind), Namespace: p.object.GetNamespace(), Name: string(ref.Name)}
+	if string(ref.Group) != group || !slices.Contains(p.kinds, to.Kind) {
+		return nil, &fault{string(gatewayv1.PolicyReasonInvalid), fmt.Sprintf("%s of group %q cannot be targeted", ref.Kind, ref.Group)}
+	}
+	section := string(ptr.Deref(ref.SectionName, ""))
+	switch to.Kind {
+	case "Gateway":
+		return t.gatewayTarget(to, section)
+	case "HTTPRoute", "GRPCRoute":
+		return t.routeTarget(to, section)
+	}
+	key, known := xdsv1.ModelsKey(to.Namespace, to.Name), false
+	if to.Kind == v1alpha1.KindAIBackend {
+		known = t.models[key] != nil
+	} else {
+		key = xdsv1.ProviderKey(to.Namespace, to.Name)
+		known = t.providers[key] != nil
+	}
+	switch {
+	case !known:
+		return nil, notThere(to, "")
+	case section != "":
+		return nil, notThere(to, "section "+section)
+	}
+	return []*xdsv1.Target{{Key: key}}, nil
+}
+
+func (t *translator) gatewayTarget(to resources.Ref, section string) ([]*xdsv1.Target, *fault) {
+	g := t.gateways[types.NamespacedName{Namespace: to.Namespace, Name: to.Name}]
+	if g == nil {
+		return nil, notThere(to, "")
+	}
+	var out []*xdsv1.Target
+	for _, l := range g.listeners {
+		if section == "" || section == string(l.spec.Name) {
+			out = append(out, &xdsv1.Target{Key: l.key})
+		}
+	}
+	if len(out) == 0 {
+		return nil, notThere(to, "listener "+section)
+	}
+	return out, nil
+}
+
+func (t *translator) routeTarget(to resources.Ref, section string) ([]*xdsv1.Target, *fault) {
+	i := slices.IndexFunc(t.routes, func(r *route) bool { return r.ref == to })
+	if i < 0 {
+		return nil, notThere(to, "")
+	}
+	r := t.routes[i]
+	kind := xdsv1.RouteHTTP
+	if to.Kind == "GRPCRoute" {
+		kind = xdsv1.RouteGRPC
+	}
+	if section != "" && !r.hasRule(section) {
+		return nil, notThere(to, "rule "+section)
+	}
+	return []*xdsv1.Target{{Key: xdsv1.RouteKey(kind, to.Namespace, to.Name), Rule: section}}, nil
+}
+
+func (r *route) hasRule(name string) bool {
+	return slices.ContainsFunc(r.wire.GetHttp().GetRules(), func(rule *xdsv1.HTTPRule) bool { return rule.GetName() == name }) ||
+		slices.ContainsFunc(r.wire.GetGrpc().GetRules(), func(rule *xdsv1.GRPCRule) bool { return rule.GetName() == name })
+}
+
+func notThere(to resources.Ref, part string) *fault {
+	message := fmt.Sprintf("there is no %s that is served here", to)
+	if part != "" {
+		message = fmt.Sprintf("%s has no %s", to, part)
+	}
+	return &fault{string(gatewayv1.PolicyReasonTargetNotFound), message}
+}
+
+// emitPolicies adds the policies of what a group has, and the callers of these: all else is for others.
+func (t *translator) emitPolicies(out map[string]*xdsv1.Resource) {
+	var callers []string
+	for key, r := range t.pool {
+		switch {
+		case r.GetCaller() != nil:
+			callers = append(callers, key)
+		case r.GetPolicy() != nil:
+			if own := policyIn(r.GetPolicy(), out); own != nil {
+				t.emitPolicy(out, own)
+			}
+		}
+	}
+	for _, key := range callers {
+		c := t.pool[key].GetCaller()
+		own := slices.DeleteFunc(slices.Clone(c.GetPolicies()), func(p string) bool { return out[p] == nil })
+		if len(own) == 0 {
+			continue
+		}
+		c = proto.CloneOf(c)
+		c.Policies = own
+		out[key] = &xdsv1.Resource{Kind: &xdsv1.Resource_Caller{Caller: c}}
+	}
+}
+
+// policyIn is a policy with those targets alone that a group has; nil: it has none.
+func policyIn(p *xdsv1.Policy, out map[string]*xdsv1.Resource) *xdsv1.Policy {
+	foreign := func(target *xdsv1.Target) bool { return out[target.GetKey()] == nil }
+	if !slices.ContainsFunc(p.GetTargets(), foreign) {
+		if len(p.GetTargets()) == 0 {
+			return nil
+		}
+		return p
+	}
+	p = proto.CloneOf(p)
+	p.Targets = slices.DeleteFunc(p.Targets, foreign)
+	if len(p.Targets) == 0 {
+		return nil
+	}
+	return p
+}
+
+func (t *translator) emitPolicy(out map[string]*xdsv1.Resource, p *xdsv1.Policy) {
+	r := &xdsv1.Resource{Kind: &xdsv1.Resource_Policy{Policy: p}}
+	out[p.GetKey()] = r
+	for _, rule := range p.GetPromptGuard().GetRules() {
+		t.emitSecretValue(out, rule.GetHashSecret(), rule.GetHashDataKey())
+		t.emitSecretValue(out, rule.GetWebhook().GetSecret(), rule.GetWebhook().GetDataKey())
+	}
+	for _, key := range snapshot.References(r) {
+		t.emit(out, key)
+	}
+}
