@@ -61,7 +61,7 @@ func (o outcomes) expect(t *testing.T, want string) {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the mirror did not end")
 	}
 }
@@ -189,7 +189,7 @@ func TestMirrorThatLagsIsDropped(t *testing.T) {
 		s.list = append(s.list, piece)
 	}
 	x.ReqBody = exchange.StreamBody(s, -1)
-	start, n := time.Now(), 0
+	n := 0
 	run(c, x, func() {
 		for {
 			b, err := x.ReqBody.Stream.Next()
@@ -199,8 +199,8 @@ func TestMirrorThatLagsIsDropped(t *testing.T) {
 			n += len(b)
 		}
 	})
-	if n != 1000*len(piece) || time.Since(start) > 5*time.Second {
-		t.Errorf("%d bytes in %v", n, time.Since(start))
+	if n != 1000*len(piece) {
+		t.Errorf("%d bytes", n)
 	}
 	close(hold)
 	told.expect(t, "a/m:80 dropped")
@@ -232,7 +232,7 @@ func TestMirrorOfAShare(t *testing.T) {
 		select {
 		case <-told:
 			sent++
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(3 * time.Second):
 			done = true
 		}
 	}

@@ -17,7 +17,7 @@ import (
 func TestHTTP2Provider(t *testing.T) {
 	left := make(chan time.Time, 10)
 	v := newVendor(t, func(w http.ResponseWriter, r *http.Request) {
-		events(roleChunk, "@wait:120ms", textChunk("Hello"), "@wait:120ms", textChunk(" there"), stopChunk, usage, doneMark)(w, r)
+		events(roleChunk, "@wait:300ms", textChunk("Hello"), "@wait:300ms", textChunk(" there"), stopChunk, usage, doneMark)(w, r)
 		if r.ProtoMajor != 2 {
 			t.Errorf("HTTP/%d", r.ProtoMajor)
 		}
@@ -38,7 +38,7 @@ func TestHTTP2Provider(t *testing.T) {
 	g := newGateway(t, Options{})
 	key := xdsv1.BackendKey("ai", "vllm", 80)
 	g.clusters.m[key] = upstream.NewCluster(upstream.Config{Key: key, H2: true, Host: u.Hostname(), Port: uint32(port)})
-	g.serve(inOrder(g.openAI("a", v, timeouts(50*time.Millisecond, time.Second, time.Second), func(p *xdsv1.Provider) {
+	g.serve(inOrder(g.openAI("a", v, timeouts(50*time.Millisecond, time.Minute, time.Minute), func(p *xdsv1.Provider) {
 		p.Endpoint = &xdsv1.ProviderEndpoint{Kind: &xdsv1.ProviderEndpoint_Backend{Backend: key}, Path: "/v1"}
 	})))
 	r := g.chat(streamed(hello))

@@ -208,7 +208,7 @@ func (g *gateway) provider(name string, schema xdsv1.Schema, url string, edit ..
 		Key: xdsv1.ProviderKey("ai", name), Namespace: "ai", Name: name, Schema: schema,
 		Endpoint: &xdsv1.ProviderEndpoint{Kind: &xdsv1.ProviderEndpoint_Url{Url: url}},
 		Auth:     &xdsv1.ProviderAuth{Kind: &xdsv1.ProviderAuth_ApiKey{ApiKey: &xdsv1.APIKey{Secret: secret, DataKey: "token"}}},
-		Timeouts: &xdsv1.ProviderTimeouts{FirstByte: durationpb.New(5 * time.Second), Idle: durationpb.New(5 * time.Second)},
+		Timeouts: &xdsv1.ProviderTimeouts{FirstByte: durationpb.New(time.Minute), Idle: durationpb.New(time.Minute)},
 	}
 	for _, e := range edit {
 		e(p)

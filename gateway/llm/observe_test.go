@@ -75,7 +75,7 @@ func TestObserver(t *testing.T) {
 			"429":   func() *vendor { return newVendor(t, status(429)) },
 			"whole": func() *vendor { return newVendor(t, jsonBody(completed)) },
 			"events": func() *vendor {
-				return newVendor(t, events(roleChunk, textChunk("Hello"), "@wait:20ms", textChunk(" there"), "@wait:20ms", stopChunk, usage, doneMark))
+				return newVendor(t, events(roleChunk, textChunk("Hello"), "@wait:200ms", textChunk(" there"), "@wait:200ms", stopChunk, usage, doneMark))
 			},
 			"cut": func() *vendor { return newVendor(t, events(roleChunk, textChunk("Hello"), "@cut")) },
 		}

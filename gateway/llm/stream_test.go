@@ -69,17 +69,22 @@ func TestTranslateStream(t *testing.T) {
 // TestEachEventAtOnce: what comes is not held back for what follows.
 func TestEachEventAtOnce(t *testing.T) {
 	g := newGateway(t, Options{})
-	g.serve(inOrder(g.openAI("a", newVendor(t, events(roleChunk, textChunk("Hello"), "@wait:200ms", textChunk(" there"), stopChunk, doneMark)))))
+	seen := make(chan struct{})
+	g.serve(inOrder(g.openAI("a", newVendor(t, func(w http.ResponseWriter, r *http.Request) {
+		events(roleChunk, textChunk("Hello"))(w, r)
+		<-seen
+		events(textChunk(" there"), stopChunk, doneMark)(w, r)
+	}))))
 	x := request("POST", "/v1/chat/completions", streamed(hello))
-	start := time.Now()
 	g.handler.Serve(x)
 	p, err := x.RespBody.Stream.Next()
-	if err != nil || !strings.Contains(string(p), "Hello") || time.Since(start) > 150*time.Millisecond {
-		t.Errorf("after %v: %q %v", time.Since(start), p, err)
+	close(seen)
+	if err != nil || !strings.Contains(string(p), "Hello") {
+		t.Errorf("%q %v", p, err)
 	}
 	p, err = x.RespBody.Stream.Next()
-	if err != nil || !strings.Contains(string(p), " there") || time.Since(start) < 150*time.Millisecond {
-		t.Errorf("after %v: %q %v", time.Since(start), p, err)
+	if err != nil || !strings.Contains(string(p), " there") {
+		t.Errorf("%q %v", p, err)
 	}
 	x.RespBody.Close()
 }
@@ -101,7 +106,11 @@ func TestDeathMidStream(t *testing.T) {
 			v := newVendor(t, events(append([]string{roleChunk, textChunk("Hello")}, rest...)...))
 			spare := newVendor(t, events(greeting...))
 			g := newGateway(t, Options{})
-			g.serve(inOrder(g.openAI("a", v, timeouts(time.Second, time.Second, 50*time.Millisecond)), g.openAI("b", spare)))
+			idle := time.Minute
+			if name == "silence" {
+				idle = 50 * time.Millisecond
+			}
+			g.serve(inOrder(g.openAI("a", v, timeouts(time.Minute, time.Minute, idle)), g.openAI("b", spare)))
 			r := g.chat(streamed(hello))
 			r.want(t, 200, "Hello", `data: {"error":`)
 			r.lacks(t, "[DONE]", " there")
@@ -125,19 +134,21 @@ func TestDeathMidStream(t *testing.T) {
 
 func TestKeepAlive(t *testing.T) {
 	v := newVendor(t, func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(130 * time.Millisecond) // the head comes late, as vLLM's may
-		events(roleChunk, "@wait:130ms", textChunk("Hello"), "@wait:130ms", textChunk(" there"), stopChunk, doneMark)(w, r)
+		time.Sleep(300 * time.Millisecond) // the head comes late, as vLLM's may
+		events(roleChunk, "@wait:300ms", textChunk("Hello"), "@wait:300ms", textChunk(" there"), stopChunk, doneMark)(w, r)
 	})
 	g := newGateway(t, Options{})
-	g.serve(inOrder(g.openAI("a", v, timeouts(50*time.Millisecond, time.Second, time.Second))))
+	g.serve(inOrder(g.openAI("a", v, timeouts(50*time.Millisecond, time.Minute, time.Minute))))
+	began := time.Now()
 	r := g.chat(streamed(hello))
+	took := time.Since(began)
 	r.want(t, 200, roleChunk, "Hello", " there", doneMark)
 	r.lacks(t, "error")
 	head, rest, _ := strings.Cut(r.body, "Hello")
-	if n := strings.Count(head, ": keep-alive"); n < 3 || n > 7 {
-		t.Errorf("%d keep-alives before the first token:\n%s", n, r.body)
+	if n := strings.Count(head, ": keep-alive"); n < 3 || n > int(took/(50*time.Millisecond)) {
+		t.Errorf("%d keep-alives before the first token, %v in all:\n%s", n, took, r.body)
 	}
-	if n := strings.Count(rest, ": keep-alive"); n < 1 || n > 3 {
+	if n := strings.Count(rest, ": keep-alive"); n < 1 || n > int(took/(50*time.Millisecond)) {
 		t.Errorf("%d keep-alives after the first token:\n%s", n, r.body)
 	}
 }
@@ -148,8 +159,7 @@ func TestFallbackAfterKeepAlive(t *testing.T) {
 	f := func(script http.HandlerFunc, parts ...string) *reply {
 		t.Helper()
 		g := newGateway(t, Options{})
-		edit := timeouts(30*time.Millisecond, 100*time.Millisecond, time.Second)
-		g.serve(inOrder(g.openAI("a", quiet, edit), g.anthropic("b", newVendor(t, script), edit)))
+		g.serve(inOrder(g.openAI("a", quiet, timeouts(30*time.Millisecond, time.Second, time.Minute)), g.anthropic("b", newVendor(t, script))))
 		r := g.chat(streamed(hello))
 		r.want(t, 200, append(parts, ": keep-alive")...)
 		return r
@@ -172,7 +182,7 @@ func TestWholeAnswerToAStream(t *testing.T) {
 	}
 }
 
-// leave closes the stream after n pieces and says how long it took the provider to see it.
+// leave closes the stream after n pieces and waits until the provider has seen it.
 func leave(t *testing.T, g *gateway, left <-chan time.Time, n int) *exchange.Exchange {
 	t.Helper()
 	x := request("POST", "/v1/chat/completions", streamed(hello))
@@ -182,14 +192,10 @@ func leave(t *testing.T, g *gateway, left <-chan time.Time, n int) *exchange.Exc
 			t.Fatal(err)
 		}
 	}
-	start := time.Now()
 	x.RespBody.Close()
 	select {
-	case at := <-left:
-		if d := at.Sub(start); d > 250*time.Millisecond {
-			t.Errorf("the provider saw it after %v", d)
-		}
-	case <-time.After(2 * time.Second):
+	case <-left:
+	case <-time.After(time.Minute):
 		t.Error("the provider never saw it")
 	}
 	return x
@@ -222,15 +228,17 @@ func TestClientLeaves(t *testing.T) {
 // TestClientLeavesBeforeTheHead: the request's context ends while a target is waited for.
 func TestClientLeavesBeforeTheHead(t *testing.T) {
 	for _, body := range []string{hello, streamed(hello)} {
-		v := newVendor(t, silent)
+		ctx, cancel := context.WithCancel(context.Background())
+		v := newVendor(t, func(w http.ResponseWriter, r *http.Request) {
+			cancel()
+			silent(w, r)
+		})
 		g := newGateway(t, Options{})
 		g.serve(inOrder(g.openAI("a", v), g.openAI("b", v)))
-		ctx, cancel := context.WithCancel(context.Background())
 		x := request("POST", "/v1/chat/completions", body)
 		y := exchange.Acquire(ctx, nil)
 		y.Req.SetMethod("POST")
 		y.Path, y.ReqBody, y.Start = x.Path, x.ReqBody, time.Now()
-		time.AfterFunc(30*time.Millisecond, cancel)
 		g.handler.Serve(y)
 		if y.Resp.StatusCode() != statusGone || v.asked() != 1 || y.Model.Attempts != 1 {
 			t.Errorf("status %d, asked %d", y.Resp.StatusCode(), v.asked())
@@ -303,15 +311,16 @@ func TestEndlessPreamble(t *testing.T) {
 
 // TestSlowClient: a client that does not read for longer than the provider may be silent loses nothing.
 func TestSlowClient(t *testing.T) {
+	t.Parallel()
 	g := newGateway(t, Options{})
 	v := newVendor(t, events(roleChunk, textChunk("Hello"), "@wait:10ms", textChunk(" there"), stopChunk, doneMark))
-	g.serve(inOrder(g.openAI("a", v, timeouts(time.Second, time.Second, 50*time.Millisecond))))
+	g.serve(inOrder(g.openAI("a", v, timeouts(time.Minute, time.Minute, 5*time.Second))))
 	x := request("POST", "/v1/chat/completions", streamed(hello))
 	g.handler.Serve(x)
 	if _, err := x.RespBody.Stream.Next(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(120 * time.Millisecond)
+	time.Sleep(6 * time.Second)
 	r := read(x)
 	r.want(t, 200, " there", doneMark)
 	r.lacks(t, "error")

@@ -104,12 +104,8 @@ func TestAccessLogDrops(t *testing.T) {
 	x := request("/"+strings.Repeat("a", maxText), "h", "")
 	defer exchange.Release(x)
 	const lines = 10000 // more than maxPending holds
-	start := time.Now()
 	for range lines {
 		l.record(x, 200, 0, 0)
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("took %v", took)
 	}
 	mu.Lock()
 	early := dropped

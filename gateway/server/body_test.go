@@ -78,7 +78,7 @@ func TestRequestBodyBreaks(t *testing.T) {
 			if clean := errors.Is(err, io.EOF); clean != want {
 				t.Errorf("%s: the body ended with %v", how, err)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("%s: the body did not end", how)
 		}
 	}

@@ -103,7 +103,7 @@ func TestDescriptorLimit(t *testing.T) {
 	wg.Add(streams)
 	for i := range streams {
 		c := g.dial()
-		c.SetDeadline(time.Now().Add(30 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		c.send(fmt.Sprintf("GET /stream/%d HTTP/1.1\r\nHost: h\r\n\r\n", i))
 		if _, err := c.r.Peek(1); err != nil {
 			t.Fatalf("stream %d: %v", i, err)
@@ -126,7 +126,7 @@ func TestDescriptorLimit(t *testing.T) {
 	for range flood {
 		c := g.dial() // the kernel takes it, whether or not the gateway does
 		others = append(others, c)
-		c.SetDeadline(time.Now().Add(30 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 	}
 	answered, refused := 0, 0
@@ -162,7 +162,7 @@ func TestDescriptorLimit(t *testing.T) {
 	if status, body := g.dial().get("/again"); status != 200 || body != "/again" {
 		t.Errorf("afterwards: %d %q", status, body)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for ctx.Err() == nil && scrape(t, metrics, "nantian_connections") > 1 {
 		time.Sleep(10 * time.Millisecond)

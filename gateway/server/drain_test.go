@@ -31,9 +31,8 @@ func TestDrainClosesIdle(t *testing.T) {
 		resp.Body.Close()
 	}
 	eventually(t, "all are accepted", func() bool { return g.metric("nantian_connections") == "4" })
-	began := time.Now()
-	if err := g.server.Shutdown(timeout(t, 5*time.Second)); err != nil || time.Since(began) > 2*time.Second {
-		t.Errorf("%v after %v", err, time.Since(began))
+	if err := g.server.Shutdown(timeout(t, patience)); err != nil {
+		t.Error(err)
 	}
 	idle.ended()
 	fresh.ended()
@@ -51,8 +50,8 @@ func TestDrainSaysClose(t *testing.T) {
 	c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 	<-asked
 	done := make(chan error, 1)
-	go func() { done <- g.server.Shutdown(timeout(t, 5*time.Second)) }()
-	time.Sleep(20 * time.Millisecond)
+	go func() { done <- g.server.Shutdown(timeout(t, patience)) }()
+	g.refuses()
 	close(release)
 	if resp, body := c.answer("GET"); body != "late" || !resp.Close {
 		t.Errorf("%q, close %v", body, resp.Close)
@@ -86,14 +85,13 @@ func TestDrainDeadline(t *testing.T) {
 			}
 		}()
 	}
-	began := time.Now()
-	if err := g.server.Shutdown(timeout(t, 100*time.Millisecond)); err == nil || time.Since(began) > 3*time.Second {
-		t.Errorf("%v after %v", err, time.Since(began))
+	if err := g.server.Shutdown(timeout(t, 100*time.Millisecond)); err == nil {
+		t.Error("the drain ended before what still ran")
 	}
 	for range 2 {
 		select {
 		case <-left:
-		case <-time.After(2 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("an upstream was not told")
 		}
 	}

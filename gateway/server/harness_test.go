@@ -110,7 +110,7 @@ func (g *gateway) dial() *client {
 		g.t.Fatal(err)
 	}
 	g.t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	return &client{c, g.t, bufio.NewReader(c)}
 }
 
@@ -153,14 +153,29 @@ func (c *client) get(path string) (int, string) {
 	return resp.StatusCode, body
 }
 
+// patience is how long anything may take: a machine that does much else stalls for seconds.
+const patience = time.Minute
+
 // eventually waits for something to come true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within five seconds: %s", what)
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
+}
+
+// refuses waits until the address takes no connections.
+func (g *gateway) refuses() {
+	g.t.Helper()
+	eventually(g.t, "connections are refused", func() bool {
+		c, err := net.Dial("tcp", g.addr)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
 }
 
 // metric is the value of a metric as the admin listener shows it; "" if it is not there.

@@ -49,7 +49,8 @@ func TestHeadSizes(t *testing.T) {
 // What the upstream says on one connection is never taken for the answer to the next request.
 func TestStrayBytes(t *testing.T) {
 	stray := "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nSTRAY"
-	for name, delay := range map[string]time.Duration{"at once": 0, "later": 20 * time.Millisecond} {
+	for _, name := range []string{"at once", "later"} {
+		answered, wrote := make(chan struct{}), make(chan struct{})
 		s := scripted(t, func(n int64, c net.Conn, r *bufio.Reader) {
 			for {
 				req, err := http.ReadRequest(r)
@@ -57,13 +58,14 @@ func TestStrayBytes(t *testing.T) {
 					return
 				}
 				answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(req.URL.Path), req.URL.Path)
-				if delay == 0 {
+				if name == "at once" {
 					io.WriteString(c, answer+stray)
 					continue
 				}
 				io.WriteString(c, answer)
-				time.Sleep(delay)
+				<-answered
 				io.WriteString(c, stray)
+				wrote <- struct{}{}
 			}
 		})
 		c := startScript(t, s).dial()
@@ -72,7 +74,10 @@ func TestStrayBytes(t *testing.T) {
 			if status, body := c.get(path); status != 200 || body != path {
 				t.Errorf("%s: request %d got %d %q", name, i, status, body)
 			}
-			time.Sleep(2 * delay)
+			if name == "later" {
+				answered <- struct{}{}
+				<-wrote
+			}
 		}
 		if n := s.conns.Load(); n != 5 {
 			t.Errorf("%s: %d connections for 5 requests, each of which leaves something behind", name, n)
@@ -115,9 +120,12 @@ func TestUpstreamClosesIdle(t *testing.T) {
 	if resp, body := c.answer("POST"); resp.StatusCode != 502 || s2.conns.Load() != 1 {
 		t.Errorf("POST: %d %q over %d connections", resp.StatusCode, body, s2.conns.Load())
 	}
+	closed := make(chan struct{})
 	s3 := scripted(t, func(n int64, c net.Conn, r *bufio.Reader) {
 		http.ReadRequest(r)
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		c.Close()
+		closed <- struct{}{}
 	})
 	c = startScript(t, s3).dial()
 	for range 5 {
@@ -125,7 +133,7 @@ func TestUpstreamClosesIdle(t *testing.T) {
 		if resp, body := c.answer("POST"); resp.StatusCode != 200 {
 			t.Errorf("POST after an idle close: %d %q", resp.StatusCode, body)
 		}
-		time.Sleep(10 * time.Millisecond)
+		<-closed
 	}
 }
 
@@ -228,7 +236,7 @@ func TestHalfClosed(t *testing.T) {
 	c.Conn.(*net.TCPConn).CloseWrite()
 	select {
 	case <-left:
-	case <-time.After(2 * time.Second):
+	case <-time.After(patience):
 		t.Error("the upstream was not told")
 	}
 	eventually(t, "it is counted as a client that left", func() bool {
@@ -356,7 +364,7 @@ func TestExpectations(t *testing.T) {
 func TestContinueThroughBothFrontEnds(t *testing.T) {
 	g := start(t, http.HandlerFunc(echo))
 	for name, c := range g.clients() {
-		c.Transport.(*http.Transport).ExpectContinueTimeout = 5 * time.Second
+		c.Transport.(*http.Transport).ExpectContinueTimeout = patience
 		for _, size := range []int{10, 1 << 20} {
 			req, _ := http.NewRequest("POST", "http://"+g.addr+"/", bytes.NewReader(make([]byte, size)))
 			req.Header.Set("Expect", "100-continue")
@@ -367,7 +375,7 @@ func TestContinueThroughBothFrontEnds(t *testing.T) {
 			}
 			b, _ := io.ReadAll(resp.Body)
 			resp.Body.Close()
-			if want := fmt.Sprintf("POST /? %d", size); string(b) != want || time.Since(began) > 4*time.Second {
+			if want := fmt.Sprintf("POST /? %d", size); string(b) != want || time.Since(began) >= patience {
 				t.Errorf("%s: %q after %v, want %q", name, b, time.Since(began), want)
 			}
 		}

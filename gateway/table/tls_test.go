@@ -83,7 +83,7 @@ func handshake(t *testing.T, server, client *tls.Config) (tls.ConnectionState, e
 		c, err := ln.Accept()
 		if err == nil {
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(5 * time.Second))
+			c.SetDeadline(time.Now().Add(time.Minute))
 			// TLS 1.3: the client sees only when it reads that its certificate was refused.
 			_, err = tls.Server(c, server).Write([]byte("x"))
 		}
@@ -94,7 +94,7 @@ func handshake(t *testing.T, server, client *tls.Config) (tls.ConnectionState, e
 		t.Fatal(err)
 	}
 	defer raw.Close()
-	raw.SetDeadline(time.Now().Add(5 * time.Second))
+	raw.SetDeadline(time.Now().Add(time.Minute))
 	c := tls.Client(raw, client)
 	_, err = c.Read(make([]byte, 1))
 	raw.Close()

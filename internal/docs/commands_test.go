@@ -148,7 +148,7 @@ func (s *shell) run(block string) (output string) {
 	if last != "" {
 		return s.serve(block, last)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := s.command(ctx, block)
 	out, err := cmd.CombinedOutput()
@@ -218,7 +218,7 @@ func (s *shell) awaitReady(name, command, output string) {
 			return err == nil
 		}
 	}
-	for range 300 {
+	for range 1200 {
 		if ready() {
 			time.Sleep(100 * time.Millisecond) // what it prints then
 			return

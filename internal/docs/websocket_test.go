@@ -13,7 +13,7 @@ func TestWebSocket(t *testing.T) {
 	s := newShell(t)
 	s.run("go run ./examples/echo -listen 127.0.0.1:3000 -name chat")
 	s.run("bin/nantian run -f examples/websocket")
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, "ws://127.0.0.1:"+s.ports["8080"]+"/chat", nil)
 	s.must(err)

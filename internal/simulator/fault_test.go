@@ -17,11 +17,11 @@ const chatPath = "/v1/chat/completions"
 var streamed = strings.Replace(hello, "{", `{"stream":true,`, 1)
 
 // eventually waits until ok holds.
-func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
+func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(within); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within %v", what, within)
+			t.Fatalf("%s: not within a minute", what)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestDelays(t *testing.T) {
 		t.Helper()
 		began := time.Now()
 		do(t, "POST", url+chatPath, body, "x-simulate-head: 10ms", "x-simulate-first-token: 30ms", "x-simulate-delay: 5ms", "x-simulate-tokens: 5")
-		if took := time.Since(began); took < least || took > least+time.Second {
+		if took := time.Since(began); took < least {
 			t.Errorf("took %v, want %v", took, least)
 		}
 	}
@@ -157,22 +157,22 @@ func TestClientLeaves(t *testing.T) {
 				resp.Body.Close()
 			}
 		}()
-		eventually(t, time.Second, "request", func() bool { return s.Stats().Requests == 1 })
+		eventually(t, "request", func() bool { return s.Stats().Requests == 1 })
 		time.Sleep(20 * time.Millisecond)
 		if got := s.Stats().Cancelled; got != 0 {
 			t.Errorf("%s: cancelled %d before leaving", directive, got)
 		}
 		cancel()
 		<-left
-		eventually(t, 50*time.Millisecond, directive+" noticed", func() bool { return s.Stats().Cancelled == 1 && s.Stats().OpenStreams == 0 })
+		eventually(t, directive+" noticed", func() bool { return s.Stats().Cancelled == 1 && s.Stats().OpenStreams == 0 })
 	}
 	f(hello, "hang=1")
-	f(hello, "head=1m")
-	f(hello, "first-token=1m")
+	f(hello, "head=1h")
+	f(hello, "first-token=1h")
 	f(hello, "hang-after=0")
 	f(streamed, "hang=1")
-	f(streamed, "first-token=1m")
-	f(streamed, "delay=1m")
+	f(streamed, "first-token=1h")
+	f(streamed, "delay=1h")
 	f(streamed, "hang-after=0")
 	f(streamed, "hang-after=4")
 }
@@ -203,7 +203,7 @@ func TestShutdownEndsSilence(t *testing.T) {
 	if _, err := bufio.NewReader(resp.Body).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
 		t.Errorf("Shutdown: %v", err)
@@ -213,13 +213,13 @@ func TestShutdownEndsSilence(t *testing.T) {
 func TestShutdownCutsWhatIsLate(t *testing.T) {
 	s, url := start(t, Options{})
 	req, _ := http.NewRequest("POST", url+chatPath, strings.NewReader(streamed))
-	req.Header.Set("x-simulate-first-token", "1m")
+	req.Header.Set("x-simulate-first-token", "1h")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	eventually(t, time.Second, "stream", func() bool { return s.Stats().OpenStreams == 1 })
+	eventually(t, "stream", func() bool { return s.Stats().OpenStreams == 1 })
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	if err := s.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {

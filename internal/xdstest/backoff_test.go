@@ -51,6 +51,18 @@ func (c *counter) failures() int {
 	return c.failed
 }
 
+// seldom waits for a second and some failures, which must not be many: the waits double from 10 ms to 200 ms and are each at
+// least a quarter, so there are at most about 25 attempts a second; on average 12.
+func (c *counter) seldom(t *testing.T) {
+	t.Helper()
+	begun := time.Now()
+	eventually(t, "a second and four attempts", func() bool { return c.failures() >= 4 && time.Since(begun) > time.Second })
+	n := c.failures()
+	if took := time.Since(begun); float64(n) > 30*took.Seconds() {
+		t.Errorf("%d attempts in %v", n, took)
+	}
+}
+
 // Attempts get rarer while nobody answers, and an outage is told once.
 func TestBackoff(t *testing.T) {
 	l, m, h := &line{}, &counter{}, &lines{}
@@ -58,12 +70,8 @@ func TestBackoff(t *testing.T) {
 	o.Metrics, o.Log = m, slog.New(h)
 	o.MinBackoff, o.MaxBackoff = 10*time.Millisecond, 200*time.Millisecond
 	_, stop := run(t, o)
-	time.Sleep(time.Second)
+	m.seldom(t)
 	stop()
-	// The waits double from 10 ms to 200 ms and are each at least a quarter: at most about 25 attempts; on average 12.
-	if n := m.failures(); n < 4 || n > 30 {
-		t.Errorf("%d attempts in a second", n)
-	}
 	if h.warnings() != 1 {
 		t.Errorf("%d warnings of one outage", h.warnings())
 	}
@@ -77,10 +85,7 @@ func TestBackoffWhenRefused(t *testing.T) {
 	o.Metrics = m
 	o.MinBackoff, o.MaxBackoff = 10*time.Millisecond, 200*time.Millisecond
 	run(t, o)
-	time.Sleep(time.Second)
-	if n := m.failures(); n < 4 || n > 30 {
-		t.Errorf("%d attempts in a second", n)
-	}
+	m.seldom(t)
 	c := open(t, p)
 	c.refused(codes.Unauthenticated)
 }

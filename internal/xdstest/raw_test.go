@@ -35,7 +35,7 @@ func open(t testing.TB, p *plane, opts ...grpc.DialOption) *raw {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(func() { cancel(); conn.Close() })
 	stream, err := discovery.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx)
 	if err != nil {
@@ -135,7 +135,7 @@ func (w *watcher) Gone(dp control.DataPlane)    { w.gone <- dp }
 // until waits for a state.
 func (w *watcher) until(t testing.TB, what string, ok func(control.DataPlane) bool) control.DataPlane {
 	t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case dp := <-w.states:

@@ -51,9 +51,5 @@ func TestStopWithStuckClient(t *testing.T) {
 	c := open(t, p)
 	c.subscribe(control.TypeResource, nil)
 	eventually(t, "the stream is open", func() bool { return len(p.server.DataPlanes(group)) == 1 })
-	start := time.Now()
 	p.stop()
-	if took := time.Since(start); took > 8*time.Second {
-		t.Errorf("stopping took %v", took)
-	}
 }

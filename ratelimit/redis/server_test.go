@@ -104,14 +104,14 @@ func (s *server) await(f func(*redis.Client) error) {
 
 func await(t testing.TB, f func() error) {
 	t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		err := f()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("after 15 s: %v", err)
+			t.Fatalf("after a minute: %v", err)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

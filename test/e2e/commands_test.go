@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nantian-gw/nantian/test/rig"
 )
@@ -178,7 +177,7 @@ func TestSimulate(t *testing.T) {
 		b, _ := io.ReadAll(resp.Body)
 		return resp.StatusCode, string(b)
 	}
-	rig.Eventually(t, 10*time.Second, "the simulator answers", func() bool { status, _ := ask("sk-1"); return status == 200 })
+	rig.Eventually(t, rig.Patience, "the simulator answers", func() bool { status, _ := ask("sk-1"); return status == 200 })
 	if _, body := ask("sk-1"); !strings.Contains(body, `"completion_tokens":3`) {
 		t.Errorf("got %s", body)
 	}

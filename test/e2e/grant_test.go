@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nantian-gw/nantian/test/rig"
 )
@@ -55,9 +54,9 @@ func TestReferenceGrant(t *testing.T) {
 				t.Errorf("messages do not say RefNotPermitted")
 			}
 			w.Put("grant.yaml", c.grant)
-			rig.Eventually(t, time.Second, "the grant is live", func() bool { return w.chat(hello).status == 200 })
+			rig.Eventually(t, rig.Patience, "the grant is live", func() bool { return w.chat(hello).status == 200 })
 			w.Put("grant.yaml", "")
-			rig.Eventually(t, time.Second, "the grant is withdrawn", func() bool { return w.chat(hello).status >= 500 })
+			rig.Eventually(t, rig.Patience, "the grant is withdrawn", func() bool { return w.chat(hello).status >= 500 })
 		})
 	}
 }

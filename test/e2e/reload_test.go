@@ -27,7 +27,7 @@ func TestEditIsLive(t *testing.T) {
 	w.chat(hello).want(t, 404)
 	edited := time.Now()
 	w.Put("models.yaml", w.providers()+rig.Models(append(own[:2:2], rig.Model("new", "gemini"))...))
-	rig.Eventually(t, time.Second, "the new model answers", func() bool { return w.chat(hello).status == 200 })
+	rig.Eventually(t, rig.Patience, "the new model answers", func() bool { return w.chat(hello).status == 200 })
 	t.Logf("live after %v", time.Since(edited).Round(time.Millisecond))
 }
 
@@ -56,13 +56,14 @@ func TestEditsInterruptNothing(t *testing.T) {
 			}
 		})
 	}
-	for n := range 100 {
+	applied, deadline := 0.0, time.Now().Add(rig.Patience)
+	for n := 0; n < 100 || applied < 20 && time.Now().Before(deadline); n++ {
 		edit(w, n)
 		time.Sleep(60 * time.Millisecond)
+		applied = w.Metric("nantian_config_updates_total", `result="applied"`)
 	}
 	stop()
 	group.Wait()
-	applied := w.Metric("nantian_config_updates_total", `result="applied"`)
 	t.Logf("%d requests during %v updates", asked.Load(), applied)
 	if refused := w.Metric("nantian_config_updates_total", `result="refused"`); applied < 20 || refused > 0 {
 		t.Errorf("%v updates applied, %v refused", applied, refused)
@@ -131,14 +132,14 @@ func TestBrokenFile(t *testing.T) {
 			w.chat(hello).want(t, 200)
 			from := w.Messages.Len()
 			w.Put("models.yaml", strings.Replace(good, broken.old, broken.new, 1))
-			line := w.Messages.Line(from, 2*time.Second, broken.told...)
+			line := w.Messages.Line(from, rig.Patience, broken.told...)
 			if !regexp.MustCompile(`models\.yaml:[1-9]`).MatchString(line) {
 				t.Errorf("no message has a line and %q", broken.told)
 			}
 			w.chat(hello).want(t, 200)
 			w.Put("models.yaml", good+rig.Model("repaired", "ollama"))
 			hello.model = "repaired"
-			rig.Eventually(t, time.Second, "the repair is live", func() bool { return w.chat(hello).status == 200 })
+			rig.Eventually(t, rig.Patience, "the repair is live", func() bool { return w.chat(hello).status == 200 })
 		})
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nantian-gw/nantian/test/rig"
 )
@@ -83,7 +82,7 @@ func TestCertificates(t *testing.T) {
 	_, stream := w.begin(t.Context(), ask{dialect: d, model: "sim-openai", text: "Go on [[simulate: tokens=60 delay=20ms]]"})
 	secret, renewed := ca.Secret("cert-a", hostA)
 	w.Put("a.yaml", secret)
-	rig.Eventually(t, time.Second, "the new certificate is shown", func() bool {
+	rig.Eventually(t, rig.Patience, "the new certificate is shown", func() bool {
 		serial, _ := presented(port, hostA, ca)
 		return serial == renewed
 	})

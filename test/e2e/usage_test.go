@@ -60,7 +60,7 @@ func usage(t *testing.T, w *world, d dialect, prefix string) {
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	_, rest := w.begin(ctx, ask{dialect: d, model: prefix + "aborted", text: text + " [[simulate: tokens=5000 delay=2ms]]"})
+	_, rest := w.begin(ctx, ask{dialect: d, model: prefix + "aborted", text: text + " [[simulate: tokens=100000 delay=2ms]]"})
 	got, err := io.ReadAll(io.LimitReader(rest, 8<<10))
 	if err != nil {
 		t.Error(err)
@@ -71,7 +71,7 @@ func usage(t *testing.T, w *world, d dialect, prefix string) {
 		t.Errorf("aborted after %d pieces: %+v", pieces, e)
 	}
 	provider := fmt.Sprintf("provider=%q", truth.Provider)
-	if n := w.Metric("nantian_ai_tokens_total", provider, `type="output"`); n < 160 {
-		t.Errorf("%v tokens of output counted", n)
-	}
+	rig.Eventually(t, rig.Patience, "160 tokens of output are counted", func() bool {
+		return w.Metric("nantian_ai_tokens_total", provider, `type="output"`) >= 160
+	})
 }

@@ -183,7 +183,7 @@ func patience() config.TimeoutConfig {
 	fields := reflect.ValueOf(&c).Elem()
 	for i := range fields.NumField() {
 		if fields.Type().Field(i).Type == reflect.TypeFor[time.Duration]() {
-			fields.Field(i).SetInt(int64(15 * time.Second))
+			fields.Field(i).SetInt(int64(rig.Patience))
 		}
 	}
 	c.DefaultPollInterval, c.TestIsolation = 50*time.Millisecond, 0

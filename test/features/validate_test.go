@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -36,7 +35,7 @@ func TestValidateSaysWhatAClusterWould(t *testing.T) {
 	f := func(name, accepted, resolved string) {
 		t.Helper()
 		route := &gatewayv1.HTTPRoute{}
-		rig.Eventually(t, 10*time.Second, name+" has a status", func() bool {
+		rig.Eventually(t, rig.Patience, name+" has a status", func() bool {
 			err := c.client.Get(t.Context(), types.NamespacedName{Namespace: suite.InfrastructureNamespace, Name: name}, route)
 			return err == nil && len(route.Status.Parents) == 1
 		})

@@ -30,6 +30,9 @@ type Gateway struct {
 	err  error
 }
 
+// Patience is how long a condition may take to hold: a machine that does much else is slow, and stalls for seconds.
+const Patience = time.Minute
+
 // Files are the configuration by the name of the file.
 type Files map[string]string
 
@@ -69,13 +72,13 @@ var adminAddress = regexp.MustCompile(`admin pages.*address=(http://\S+)`)
 
 func (g *Gateway) awaitReady() {
 	g.t.Helper()
-	line := g.Messages.Line(0, 30*time.Second, "admin pages", "address=")
+	line := g.Messages.Line(0, Patience, "admin pages", "address=")
 	found := adminAddress.FindStringSubmatch(line)
 	if found == nil {
 		g.t.Fatalf("no admin address:\n%s", g.Messages.String())
 	}
 	g.Admin = found[1]
-	Eventually(g.t, 30*time.Second, "the gateway is ready", func() bool {
+	Eventually(g.t, Patience, "the gateway is ready", func() bool {
 		resp, err := http.Get(g.Admin + "/readyz")
 		if err != nil {
 			return false
@@ -159,6 +162,34 @@ func (g *Gateway) Metric(name string, labels ...string) float64 {
 	return sum
 }
 
+// Counted waits until a metric has a value: it is counted after the last byte of the answer. See Metric for the labels.
+func (g *Gateway) Counted(want float64, name string, labels ...string) {
+	g.t.Helper()
+	var got float64
+	for deadline := time.Now().Add(Patience); ; time.Sleep(5 * time.Millisecond) {
+		if got = g.Metric(name, labels...); got == want {
+			return
+		}
+		if got > want || time.Now().After(deadline) {
+			g.t.Errorf("%s%v is %v, want %v", name, labels, got, want)
+			return
+		}
+	}
+}
+
+// Lines waits until the access log has n lines, and fails if it has more.
+func (g *Gateway) Lines(n int) {
+	g.t.Helper()
+	var got int
+	Eventually(g.t, Patience, fmt.Sprint("lines of the access log: ", n), func() bool {
+		got = strings.Count(g.Access.String(), "\n")
+		return got >= n
+	})
+	if got != n {
+		g.t.Errorf("%d lines of access log, want %d", got, n)
+	}
+}
+
 // Entry is a line of the access log.
 type Entry struct {
 	Status         int     `json:"status"`
@@ -190,7 +221,7 @@ func (g *Gateway) Logged(parts ...string) Entry {
 // LoggedAfter is Logged for what is written after the log had a length.
 func (g *Gateway) LoggedAfter(from int, parts ...string) Entry {
 	g.t.Helper()
-	line := g.Access.Line(from, 5*time.Second, parts...)
+	line := g.Access.Line(from, Patience, parts...)
 	if line == "" {
 		g.t.Fatalf("no line of the access log has %q:\n%s", parts, tail(g.Access.String(), 2000))
 	}

@@ -247,14 +247,14 @@ func (c *claude) testCancel(t *testing.T, model string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	open := c.sim.Stats().OpenStreams
-	s := c.Messages.NewStreaming(ctx, c.ask(model, "Go on [[simulate: tokens=5000 delay=5ms]]"))
+	s := c.Messages.NewStreaming(ctx, c.ask(model, "Go on [[simulate: tokens=4000 delay=50ms]]"))
 	for range 6 {
 		if !s.Next() {
 			t.Fatal(s.Err())
 		}
 	}
 	cancel()
-	rig.Eventually(t, 3*time.Second, "the provider sees that the client left", func() bool { return c.sim.Stats().OpenStreams <= open })
+	rig.Eventually(t, rig.Patience, "the provider sees that the client left", func() bool { return c.sim.Stats().OpenStreams <= open })
 }
 
 func (c *claude) testModels(t *testing.T) {

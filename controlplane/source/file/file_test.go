@@ -62,7 +62,7 @@ func (f *folder) write(name, text string) {
 func (f *folder) want(namespaces string, problems ...string) {
 	f.t.Helper()
 	last := "nothing"
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(time.Minute)
 	want := namespaces + "|" + strings.Join(problems, "|")
 	for last != want {
 		select {

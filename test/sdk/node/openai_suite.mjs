@@ -200,7 +200,7 @@ export async function retries(model) {
 
 export async function cancelledStream(model) {
   const before = await control("cancelled");
-  const stream = await chat.create({ model, messages: user("Go on [[simulate: tokens=5000 delay=5ms]]"), stream: true });
+  const stream = await chat.create({ model, messages: user("Go on [[simulate: tokens=4000 delay=50ms]]"), stream: true });
   let n = 0;
   for await (const _ of stream) if (++n === 4) break; // which aborts the request
   await eventually("the provider sees that the client left", async () => (await control("cancelled")) > before);

@@ -23,7 +23,7 @@ export async function control(path, query = {}) {
   return Number(await r.text());
 }
 
-export async function eventually(what, holds, wait = 3000) {
+export async function eventually(what, holds, wait = 60_000) {
   for (const end = Date.now() + wait; !(await holds()); ) {
     assert.ok(Date.now() < end, `not within ${wait} ms: ${what}`);
     await new Promise((done) => setTimeout(done, 10));

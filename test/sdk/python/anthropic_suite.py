@@ -241,7 +241,7 @@ def test_retries(model):
 
 def test_cancelled_stream(model):
     before = control("cancelled")
-    with messages.stream(**ask(model, "Go on [[simulate: tokens=4000 delay=5ms]]")) as stream:
+    with messages.stream(**ask(model, "Go on [[simulate: tokens=4000 delay=50ms]]")) as stream:
         for n, _ in enumerate(stream.text_stream):
             if n == 3:
                 break

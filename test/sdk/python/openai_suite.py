@@ -299,7 +299,7 @@ def test_retries(model):
 
 def test_cancelled_stream(model):
     before = control("cancelled")
-    stream = chat.create(model=model, messages=user("Go on [[simulate: tokens=5000 delay=5ms]]"), stream=True)
+    stream = chat.create(model=model, messages=user("Go on [[simulate: tokens=4000 delay=50ms]]"), stream=True)
     for n, _ in enumerate(stream):
         if n == 3:
             break

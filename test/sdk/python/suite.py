@@ -26,7 +26,7 @@ CLOCK = {"type": "object", "properties": {"zone": {"type": "string"}}, "required
 
 
 def control(path, **query):
-    with urllib.request.urlopen(f"{CONTROL_URL}/{path}?{urllib.parse.urlencode(query)}", timeout=5) as r:
+    with urllib.request.urlopen(f"{CONTROL_URL}/{path}?{urllib.parse.urlencode(query)}", timeout=60) as r:
         return int(r.read())
 
 
@@ -34,7 +34,7 @@ def calls(mark):
     return control("calls", mark=mark)
 
 
-def eventually(what, holds, wait=3.0):
+def eventually(what, holds, wait=60.0):
     end = time.monotonic() + wait
     while not holds():
         assert time.monotonic() < end, f"not within {wait} s: {what}"
