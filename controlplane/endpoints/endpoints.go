@@ -26,9 +26,14 @@ func Build(in *resources.Set, s *snapshot.Snapshot) map[string]*xdsv1.Endpoints 
 		if err != nil {
 			continue
 		}
-		out[key] = &xdsv1.Endpoints{Key: key, Endpoints: of(in, k)}
+		out[key] = Of(in, k)
 	}
 	return out
+}
+
+// Of makes the Endpoints of one backend.
+func Of(in *resources.Set, k xdsv1.Key) *xdsv1.Endpoints {
+	return &xdsv1.Endpoints{Key: k.String(), Endpoints: of(in, k)}
 }
 
 // of gathers the endpoints of one port of a Service from all its slices, in order of address and port, each once.

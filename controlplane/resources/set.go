@@ -147,7 +147,13 @@ func (s *Set) WithSlices(of map[types.NamespacedName][]*discoveryv1.EndpointSlic
 	return &next
 }
 
-// ChangedSlices lists the Services whose EndpointSlices are all in which the set differs from old; ok is false when other
+// OnlySlicesChanged says of a set that is new that nothing which translation reads differs from old but the EndpointSlices
+// of some Services, possibly none: objects may have another status.
+func (s *Set) OnlySlicesChanged(old *Set, of []types.NamespacedName) {
+	s.from, s.changed = old.identity, of
+}
+
+// ChangedSlices lists the Services whose EndpointSlices are all that translation reads in which the set differs from old; ok is false when other
 // things differ too, or the set was not made from old.
 func (s *Set) ChangedSlices(old *Set) (services []types.NamespacedName, ok bool) {
 	if old == nil || s.from == nil || s.from != old.identity {

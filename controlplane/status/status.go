@@ -20,6 +20,10 @@ type Update struct {
 	Listeners  []gatewayv1.ListenerStatus
 	// Parents are the parents of a route, or the ancestors of a policy.
 	Parents []Parent
+	// Addresses are a Gateway's. Only a cluster knows them.
+	Addresses []gatewayv1.GatewayStatusAddress
+	// Features are what a GatewayClass supports. Only a cluster is told.
+	Features []gatewayv1.SupportedFeature
 }
 
 // Parent is the status of an object with respect to one parent.

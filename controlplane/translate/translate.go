@@ -46,6 +46,8 @@ type Options struct {
 type Result struct {
 	// Snapshots by group.
 	Snapshots map[GroupName]*snapshot.Snapshot
+	// Gateways of ours, in order of namespace and name.
+	Gateways []Gateway
 	// Statuses of all objects of ours, in order of kind, namespace and name.
 	Statuses []status.Update
 	// Refused are the resources, by key, that a data plane could not run. They are in no snapshot; their last valid version
@@ -106,7 +108,7 @@ func (t *translator) result() (*Result, error) {
 		r.Snapshots[group] = s
 	}
 	slices.SortStableFunc(t.statuses, func(a, b status.Update) int { return a.Ref.Compare(b.Ref) })
-	r.Statuses = t.statuses
+	r.Statuses, r.Gateways = t.statuses, t.served()
 	return r, nil
 }
 
