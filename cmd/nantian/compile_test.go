@@ -45,12 +45,14 @@ func (compiler) Forward(table.Forward) exchange.Handler {
 	return exchange.HandlerFunc(func(*exchange.Exchange) {})
 }
 
-func (c compiler) Model(key string, rs map[string]*xdsv1.Resource, clusters *table.Clusters) (exchange.Handler, error) {
+func (c compiler) Models(key string, rs map[string]*xdsv1.Resource, clusters *table.Clusters) (table.Models, error) {
 	if clusters == nil {
 		return nil, errors.New("no clusters")
 	}
-	return c.Handler(key, rs, lent{clusters})
+	return c.LLM.Models(key, rs, lent{clusters})
 }
+
+func (compiler) Policies([]*xdsv1.Policy) (filter.Chain, error) { return filter.Chain{}, nil }
 
 func (compiler) Mirrored(string, filter.Outcome) {}
 
