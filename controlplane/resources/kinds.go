@@ -53,6 +53,7 @@ var kinds = append([]Kind{
 var ownKinds = []Kind{
 	own(v1alpha1.KindAIProvider, func(s *Set) *Index[*v1alpha1.AIProvider] { return &s.AIProviders }),
 	own(v1alpha1.KindAIBackend, func(s *Set) *Index[*v1alpha1.AIBackend] { return &s.AIBackends }),
+	own(v1alpha1.KindAuthPolicy, func(s *Set) *Index[*v1alpha1.AuthPolicy] { return &s.AuthPolicies }),
 }
 
 // Kinds lists the kinds that the control plane reads. The caller must not change the list.

@@ -33,6 +33,7 @@ type Set struct {
 	Namespaces         Index[*corev1.Namespace]
 	AIProviders        Index[*v1alpha1.AIProvider]
 	AIBackends         Index[*v1alpha1.AIBackend]
+	AuthPolicies       Index[*v1alpha1.AuthPolicy]
 
 	problems []Problem
 	origins  map[Ref]Origin

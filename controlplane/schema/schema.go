@@ -80,7 +80,7 @@ func New() *Registry {
 		r.add(GatewayGroup, name, gatewayAPI, "gatewayapi/"+file+".json")
 	}
 	for name, file := range map[string]string{
-		v1alpha1.KindAIProvider: "aiproviders", v1alpha1.KindAIBackend: "aibackends",
+		v1alpha1.KindAIProvider: "aiproviders", v1alpha1.KindAIBackend: "aibackends", v1alpha1.KindAuthPolicy: "authpolicies",
 	} {
 		r.add(v1alpha1.GroupName, name, crds.Files, v1alpha1.GroupName+"_"+file+".yaml")
 	}

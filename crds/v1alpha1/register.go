@@ -13,6 +13,7 @@ const GroupName = "gateway.nantian.dev"
 const (
 	KindAIProvider = "AIProvider"
 	KindAIBackend  = "AIBackend"
+	KindAuthPolicy = "AuthPolicy"
 )
 
 // GroupVersion is the group and version of the kinds in this package.
@@ -20,7 +21,7 @@ var GroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
 
 // AddToScheme makes the kinds known to a scheme, as client-go and controller-runtime want it.
 func AddToScheme(s *runtime.Scheme) error {
-	s.AddKnownTypes(GroupVersion, &AIProvider{}, &AIProviderList{}, &AIBackend{}, &AIBackendList{})
+	s.AddKnownTypes(GroupVersion, &AIProvider{}, &AIProviderList{}, &AIBackend{}, &AIBackendList{}, &AuthPolicy{}, &AuthPolicyList{})
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil
 }

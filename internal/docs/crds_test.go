@@ -78,7 +78,7 @@ func fields(b *strings.Builder, path string, s *apiextensions.JSONSchemaProps, r
 		if p.Items != nil {
 			below, at = p.Items.Schema, at+"[]"
 		}
-		if name != "conditions" {
+		if name != "conditions" && name != "ancestors" {
 			fields(b, at, below, rules)
 		}
 	}
