@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // limits by calendar need zones, and containers have none
 
 	"github.com/spf13/cobra"
 )

@@ -54,6 +54,7 @@ var ownKinds = []Kind{
 	own(v1alpha1.KindAIProvider, func(s *Set) *Index[*v1alpha1.AIProvider] { return &s.AIProviders }),
 	own(v1alpha1.KindAIBackend, func(s *Set) *Index[*v1alpha1.AIBackend] { return &s.AIBackends }),
 	own(v1alpha1.KindAuthPolicy, func(s *Set) *Index[*v1alpha1.AuthPolicy] { return &s.AuthPolicies }),
+	own(v1alpha1.KindTokenPolicy, func(s *Set) *Index[*v1alpha1.TokenPolicy] { return &s.TokenPolicies }),
 }
 
 // Kinds lists the kinds that the control plane reads. The caller must not change the list.

@@ -34,6 +34,7 @@ type Set struct {
 	AIProviders        Index[*v1alpha1.AIProvider]
 	AIBackends         Index[*v1alpha1.AIBackend]
 	AuthPolicies       Index[*v1alpha1.AuthPolicy]
+	TokenPolicies      Index[*v1alpha1.TokenPolicy]
 
 	problems []Problem
 	origins  map[Ref]Origin

@@ -93,6 +93,7 @@ func Translate(in *resources.Set, o Options) (*Result, error) {
 	t.buildHTTPRoutes()
 	t.buildGRPCRoutes()
 	t.refuseOtherRoutes()
+	t.buildTokenPolicies()
 	t.finishGateways()
 	t.finishTLSPolicies()
 	return t.result()

@@ -86,6 +86,9 @@ func fields(b *strings.Builder, path string, s *apiextensions.JSONSchemaProps, r
 
 func typeOf(p *apiextensions.JSONSchemaProps, required bool) string {
 	words := []string{p.Type}
+	if p.XIntOrString {
+		words[0] = "integer or string"
+	}
 	of := p
 	if p.Items != nil {
 		words[0], of = "list of "+p.Items.Schema.Type+"s", p.Items.Schema
