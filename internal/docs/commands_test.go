@@ -40,7 +40,9 @@ type shell struct {
 	ports map[string]string
 	// serving are the programs that were started and still run, by the word that stands for them.
 	serving map[string]*exec.Cmd
-	env     []string
+	// output is the file that the program of the last block writes to; empty where that block ended.
+	output string
+	env    []string
 }
 
 // known are the ports that pages and examples use.
@@ -131,6 +133,9 @@ func (s *shell) page(p *page) {
 			if !ran {
 				s.Errorf("an output block has no sh block before it:\n%s", f.text)
 			}
+			for end := time.Now().Add(time.Minute); s.output != "" && !matches(f.text, out) && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+				out = s.printed() // a program that goes on may have more to say
+			}
 			if !matches(f.text, out) {
 				s.Errorf("the page says\n%s\nbut the command prints\n%s", f.text, out)
 			}
@@ -143,7 +148,7 @@ var server = regexp.MustCompile(`(?m)^(?:make run|bin/nantian run|bin/nantian si
 // run runs a block. One whose last command serves goes on in the background, and takes the place of the one before it of its
 // kind.
 func (s *shell) run(block string) (output string) {
-	block = strings.TrimSpace(block)
+	block, s.output = strings.TrimSpace(block), ""
 	last := server.FindString(strings.ReplaceAll(block, "\\\n", " "))
 	if last != "" {
 		return s.serve(block, last)
@@ -180,7 +185,13 @@ func (s *shell) serve(block, last string) (output string) {
 	s.must(cmd.Start())
 	s.serving[name] = cmd
 	s.awaitReady(name, last, file)
-	text, err := os.ReadFile(file)
+	s.output = file
+	return s.printed()
+}
+
+// printed is what the program of the last block has printed up to now.
+func (s *shell) printed() string {
+	text, err := os.ReadFile(s.output)
 	s.must(err)
 	return s.fromFree(string(text))
 }
@@ -220,7 +231,6 @@ func (s *shell) awaitReady(name, command, output string) {
 	}
 	for range 1200 {
 		if ready() {
-			time.Sleep(100 * time.Millisecond) // what it prints then
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
