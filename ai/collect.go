@@ -51,6 +51,8 @@ func (c *Choice) take(e *Event) {
 		c.Parts = append(c.Parts, Part{Kind: PartToolCall, Call: call})
 	case EventToolDelta:
 		c.arguments(e)
+	case EventImage:
+		c.Parts = append(c.Parts, Part{Kind: PartImage, Media: &Media{MIME: string(e.Name), Data: string(e.Text)}})
 	case EventLogprobs:
 		c.Logprobs = append(json.RawMessage(nil), e.Raw...)
 	case EventFinish:

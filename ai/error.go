@@ -59,3 +59,10 @@ type Unsupported struct {
 func (u *Unsupported) Error() string {
 	return fmt.Sprintf("%s cannot honour %s", u.Provider, strings.Join(u.Params, ", "))
 }
+
+// Inexpressible is the error of an answer of which the client's schema cannot express something. The request would fail at
+// any other model of that kind as well, and was paid for: no other target is asked.
+func Inexpressible(what string) *Error {
+	return &Error{Status: 422, Type: "invalid_request_error", Upstream: true,
+		Message: "the model answered with " + what + ", which this API has no form for"}
+}

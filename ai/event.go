@@ -23,6 +23,8 @@ const (
 	EventError
 	// EventPing means nothing but that the provider lives.
 	EventPing
+	// EventImage is a whole image that the model made: Text is its data in base64, Name its media type.
+	EventImage
 )
 
 // Event is one step of a streamed answer. Its byte slices alias the frame that it was decoded from, or the decoder's own
@@ -38,7 +40,7 @@ type Event struct {
 	Call int
 	// Text is the delta, unescaped.
 	Text []byte
-	// ID and Name belong to EventStart (ID and model) and EventToolStart (call id and tool).
+	// ID and Name belong to EventStart (ID and model) EventToolStart (call id and tool) and EventImage.
 	ID, Name []byte
 	Redacted bool
 	// Custom belongs to EventToolStart, as in ToolCall.
@@ -54,7 +56,7 @@ type Event struct {
 // to its attempt.
 func (e *Event) Content() bool {
 	switch e.Kind {
-	case EventText, EventRefusal, EventReasoning, EventSignature, EventToolStart, EventToolDelta:
+	case EventText, EventRefusal, EventReasoning, EventSignature, EventToolStart, EventToolDelta, EventImage:
 		return true
 	}
 	return e.Kind == EventFinish

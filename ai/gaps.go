@@ -20,6 +20,17 @@ func (g *Gaps) Refuse(param string) { g.refused = add(g.refused, g.word(param)) 
 // on without it, and Dropped names it.
 func (g *Gaps) Leave(param string) { g.left = add(g.left, g.word(param)) }
 
+// thoughts is OpenAI's name of the reasoning in earlier turns, whichever of its fields holds it.
+const thoughts = "messages[].reasoning_content"
+
+// LeaveThought notes reasoning of an earlier turn that the provider does not take, or cannot read because another vendor
+// signed it. It is left out, so that a conversation can go on after a fallback to another vendor.
+func (g *Gaps) LeaveThought(p *Part) {
+	if p.Text != "" || p.Signature != "" {
+		g.Leave(thoughts)
+	}
+}
+
 // Extras notes the fields that nobody here knows. Those that only name or cache the request are hints.
 func (g *Gaps) Extras(extra []Field) {
 	for _, f := range extra {
@@ -75,6 +86,8 @@ func (g *Gaps) word(param string) string {
 		return "tool_choice.disable_parallel_tool_use"
 	case "user":
 		return "metadata.user_id"
+	case thoughts:
+		return "messages[].content[].thinking"
 	}
 	return param
 }

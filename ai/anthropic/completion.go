@@ -124,6 +124,9 @@ func (Dialect) AppendCompletion(dst []byte, x *ai.Exchange, c *ai.Completion) ([
 	for i := range choice.Parts {
 		refused = refused || choice.Parts[i].Kind == ai.PartRefusal
 		calls = calls || choice.Parts[i].Kind == ai.PartToolCall
+		if choice.Parts[i].Kind == ai.PartImage {
+			return dst, ai.Inexpressible("an image")
+		}
 		dst = appendBlock(dst, &choice.Parts[i], own)
 	}
 	dst = append(dst, "],"...)

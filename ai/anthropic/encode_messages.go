@@ -87,11 +87,15 @@ func (e *encoder) message(i int, m *ai.Message) error {
 		if p.Media != nil && p.Media.Detail == "low" {
 			e.g.Leave("messages[" + strconv.Itoa(i) + "].content[" + strconv.Itoa(n) + "].image_url.detail")
 		}
-		if !e.sendable(p) {
+		if !e.sendable(p) || p.Kind == ai.PartImage && m.Role == ai.RoleAssistant { // images are the user's alone
 			e.g.RefusePart(e.c, i, n)
 			continue
 		}
-		if e.skipped(p) {
+		if e.unreadable(p) {
+			e.g.LeaveThought(p)
+			continue
+		}
+		if blank(p) {
 			continue
 		}
 		e.openTurn(m.Role)
@@ -125,9 +129,9 @@ func (e *encoder) closeTurn() {
 	}
 }
 
-// skipped says whether a part is left out without loss.
-func (e *encoder) skipped(p *ai.Part) bool {
-	return blank(p) || p.Kind == ai.PartReasoning && !replayable(p) && !(e.own() && p.Signature == "" && !p.Redacted)
+// unreadable says whether a part is reasoning that Anthropic would refuse.
+func (e *encoder) unreadable(p *ai.Part) bool {
+	return p.Kind == ai.PartReasoning && !replayable(p) && !(e.own() && p.Signature == "" && !p.Redacted)
 }
 
 // sendable says whether Anthropic has a block for p.

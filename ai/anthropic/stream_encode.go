@@ -80,6 +80,8 @@ func (s *streamEncoder) event(dst []byte, e *ai.Event) ([]byte, error) {
 		return s.release(dst, true), nil
 	case ai.EventLogprobs:
 		return dst, nil
+	case ai.EventImage:
+		return dst, ai.Inexpressible("an image")
 	}
 	b := blockOf(e)
 	s.refused = s.refused || e.Kind == ai.EventRefusal

@@ -234,7 +234,7 @@ func TestFinish(t *testing.T) {
 	fail(`{}`, "no finished candidate")
 	fail(`[`, "invalid JSON")
 	fail(`{"candidates":[{"index":1000000,"finishReason":"STOP"}]}`, "out of range")
-	fail(`{"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"image/png","data":"AA"}}]},"finishReason":"STOP"}]}`, "media")
+	fail(`{"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"audio/wav","data":"AA"}}]},"finishReason":"STOP"}]}`, "media of type audio/wav")
 	fail(`{"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}`, "503: overloaded")
 }
 

@@ -43,6 +43,7 @@ func (e *encoder) thought(p *ai.Part) {
 	s, ok := strings.CutPrefix(p.Signature, ai.GeminiSignature)
 	switch {
 	case !ok:
+		e.gaps.LeaveThought(p)
 	case p.Text == "":
 		e.textPart("", s)
 	default:

@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -209,8 +210,7 @@ func (d *decoder) part(c *choice, index int, raw []byte, dst []ai.Event) []ai.Ev
 		}
 		return d.call(c, index, call, dst)
 	case media != nil:
-		return append(dst, ai.Event{Kind: ai.EventError, Choice: index, Err: &ai.Error{Status: 502, Upstream: true,
-			Message: "the model answered with media, which this API has no form for"}})
+		dst = d.media(c, index, media, thought, dst)
 	}
 	if t := d.view(text); len(t) > 0 {
 		kind, event := ai.PartText, ai.EventText
@@ -226,9 +226,24 @@ func (d *decoder) part(c *choice, index int, raw []byte, dst []ai.Event) []ai.Ev
 	return dst
 }
 
-// begin makes kind the open part. Every call is a part of its own, and so is reasoning after a signature.
+// media reads an image that the model made (https://ai.google.dev/gemini-api/docs/image-generation). Drafts among its
+// thoughts are not part of the answer. For sound and videos the clients' schemas have no form.
+func (d *decoder) media(c *choice, index int, raw []byte, thought bool, dst []ai.Event) []ai.Event {
+	mime, data := d.view(jsonscan.Get(raw, "mimeType")), d.view(jsonscan.Get(raw, "data"))
+	switch {
+	case thought:
+		return dst
+	case len(data) == 0 || !bytes.HasPrefix(mime, []byte("image/")):
+		err := ai.Inexpressible("media of type " + string(mime))
+		return append(dst, ai.Event{Kind: ai.EventError, Choice: index, Err: err})
+	}
+	c.begin(ai.PartImage)
+	return append(dst, ai.Event{Kind: ai.EventImage, Choice: index, Part: c.part, Name: mime, Text: data})
+}
+
+// begin makes kind the open part. Every call and image is a part of its own, and so is reasoning after a signature.
 func (c *choice) begin(kind ai.PartKind) {
-	if c.kind == kind && kind != ai.PartToolCall && !c.signed {
+	if c.kind == kind && kind != ai.PartToolCall && kind != ai.PartImage && !c.signed {
 		return
 	}
 	if c.kind != 0 {

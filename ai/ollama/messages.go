@@ -52,7 +52,9 @@ func (e *encoder) content(i int, parts []ai.Part) {
 		switch p.Kind {
 		case ai.PartText, ai.PartRefusal, ai.PartToolResult:
 		case ai.PartReasoning:
-			if p.Text != "" && !p.Redacted {
+			if p.Text == "" || p.Redacted {
+				e.gaps.LeaveThought(p)
+			} else {
 				thoughts = append(thoughts, p.Text)
 			}
 		case ai.PartToolCall:

@@ -2,6 +2,7 @@ package openai
 
 import (
 	"crypto/rand"
+	"slices"
 
 	"github.com/nantian-gw/nantian/ai"
 	"github.com/nantian-gw/nantian/ai/jsonscan"
@@ -24,6 +25,9 @@ func (d Dialect) AppendCompletion(dst []byte, x *ai.Exchange, c *ai.Completion) 
 	for i := range c.Choices {
 		b = jsonscan.AppendComma(b)
 		if legacy {
+			if slices.ContainsFunc(c.Choices[i].Parts, func(p ai.Part) bool { return p.Kind == ai.PartImage }) {
+				return dst, ai.Inexpressible("an image")
+			}
 			b = appendTextChoice(b, &c.Choices[i])
 		} else {
 			b = appendChoice(b, x, &c.Choices[i], w)
@@ -112,11 +116,39 @@ func appendChoice(b []byte, x *ai.Exchange, c *ai.Choice, w wishes) []byte {
 	b = appendJoined(jsonscan.AppendKey(b, "content"), c.Parts, ai.PartText)
 	b = appendJoined(jsonscan.AppendKey(b, "refusal"), c.Parts, ai.PartRefusal)
 	b = appendThoughts(b, c.Parts, w.hidden)
+	b = appendImages(b, c.Parts)
 	b = appendCalls(b, c.Parts, w.functions)
 	b = appendRest(b, x, c.Parts)
 	b = append(b, '}')
 	b = appendRaw(jsonscan.AppendKey(b, "logprobs"), c.Logprobs)
 	return append(jsonscan.AppendQuoted(jsonscan.AppendKey(b, "finish_reason"), finishWord(c.Finish, w.functions)), '}')
+}
+
+// appendImages appends the images that a model made as OpenRouter documents them,
+// https://openrouter.ai/docs/features/multimodal/image-generation: OpenAI's own answers have none.
+func appendImages(b []byte, parts []ai.Part) []byte {
+	n := 0
+	for i := range parts {
+		m := parts[i].Media
+		if parts[i].Kind != ai.PartImage || m == nil || m.Data == "" {
+			continue
+		}
+		if n == 0 {
+			b = append(jsonscan.AppendKey(b, "images"), '[')
+		}
+		b = appendImage(jsonscan.AppendComma(b), n, []byte(m.MIME), []byte(m.Data))
+		n++
+	}
+	if n > 0 {
+		b = append(b, ']')
+	}
+	return b
+}
+
+func appendImage(b []byte, index int, mime, data []byte) []byte {
+	b = jsonscan.AppendInt(append(b, `{"type":"image_url","index":`...), index)
+	b = append(jsonscan.AppendEscaped(append(b, `,"image_url":{"url":"data:`...), mime), ";base64,"...)
+	return append(jsonscan.AppendEscaped(b, data), `"}}`...)
 }
 
 // appendJoined appends the text of all parts of a kind, or null if there is none.

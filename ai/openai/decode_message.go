@@ -59,7 +59,7 @@ func (d *decoder) messageExtras(i int, v []byte) {
 		switch string(k) {
 		case "role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal",
 			"reasoning", "reasoning_content", "reasoning_details", "thinking_blocks",
-			"annotations", "parsed", "id", "provider_specific_fields":
+			"images", "annotations", "parsed", "id", "provider_specific_fields":
 		default:
 			if !isEmpty(v) {
 				d.extra("messages"+element(i)+"."+string(k), v)
@@ -240,6 +240,11 @@ func (d *decoder) assistant(i int, v []byte) ([]ai.Part, error) {
 		}
 		parts = append(parts, said...)
 	}
+	made, err := images(member(v, "images"))
+	if err != nil {
+		return nil, ai.Under(err, "images")
+	}
+	parts = append(parts, made...)
 	if r := member(v, "refusal"); r != nil {
 		s, err := text(r)
 		if err != nil {
@@ -268,6 +273,22 @@ func (d *decoder) assistant(i int, v []byte) ([]ai.Part, error) {
 		parts = append(parts, ai.Part{Kind: ai.PartToolCall, Call: c})
 	}
 	return parts, nil
+}
+
+// images reads what appendImages wrote, of an answer that a client hands back.
+func images(v []byte) (parts []ai.Part, err error) {
+	if isEmpty(v) {
+		return nil, nil
+	}
+	err = each(v, func(_ int, v []byte) error {
+		if err := object(v); err != nil {
+			return err
+		}
+		m, err := image(member(v, "image_url"))
+		parts = append(parts, ai.Part{Kind: ai.PartImage, Media: m})
+		return ai.Under(err, "image_url")
+	})
+	return parts, err
 }
 
 func toolCall(v []byte) (c *ai.ToolCall, err error) {

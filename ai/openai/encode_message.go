@@ -149,10 +149,12 @@ func (e *encoder) assistant(i int, m *ai.Message) {
 	e.open("assistant", m)
 	var said []ai.Part
 	calls, refused := 0, ""
-	for _, p := range m.Parts {
+	for n, p := range m.Parts {
 		switch p.Kind {
 		case ai.PartToolCall:
 			calls++
+		case ai.PartImage: // OpenAI takes images from the user alone
+			e.g.RefusePart(e.c, i, n)
 		case ai.PartReasoning:
 		case ai.PartRefusal:
 			refused += p.Text
@@ -177,13 +179,14 @@ func (e *encoder) assistant(i int, m *ai.Message) {
 // thoughts writes reasoning for compatible servers, of which some want it back. OpenAI itself takes none, and nobody but
 // Gemini can read Gemini's signatures.
 func (e *encoder) thoughts(parts []ai.Part) {
-	if e.own {
-		return
-	}
 	var kept []ai.Part
 	signed := false
 	for _, p := range parts {
-		if p.Kind != ai.PartReasoning || ai.IsGeminiSignature(p.Signature) {
+		if p.Kind != ai.PartReasoning {
+			continue
+		}
+		if e.own || ai.IsGeminiSignature(p.Signature) {
+			e.g.LeaveThought(&p)
 			continue
 		}
 		signed = signed || p.Signature != ""

@@ -27,6 +27,7 @@ type spoken struct {
 	index int
 	// thoughts counts the reasoning parts; thought is Event.Part of the last.
 	thoughts, thought int
+	images            int
 	calls             []spokenCall
 }
 
@@ -39,6 +40,9 @@ func (e *streamEncoder) AppendEvents(dst []byte, evs []ai.Event) ([]byte, error)
 		if i+1 < len(evs) && ev.Kind == ai.EventText && evs[i+1].Kind == ai.EventLogprobs && evs[i+1].Choice == ev.Choice {
 			i++
 			logprobs = evs[i].Raw
+		}
+		if e.legacy && ev.Kind == ai.EventImage {
+			return dst, ai.Inexpressible("an image")
 		}
 		dst = e.event(dst, ev, logprobs)
 	}
@@ -78,6 +82,10 @@ func (e *streamEncoder) event(dst []byte, ev *ai.Event, logprobs []byte) []byte 
 	case ai.EventReasoning, ai.EventSignature:
 		dst = e.open(dst, ev.Choice)
 		dst = c.thinks(dst, ev)
+	case ai.EventImage:
+		dst = e.open(dst, ev.Choice)
+		dst = append(appendImage(append(dst, `"images":[`...), c.images, ev.Name, ev.Text), ']')
+		c.images++
 	case ai.EventToolStart, ai.EventToolDelta:
 		dst = e.call(dst, c, ev)
 	case ai.EventFinish:

@@ -128,6 +128,18 @@ without a case fails the test.
   ` + "`onUnsupported: Drop`" + ` it goes on without, and the response header ` + "`X-Nantian-Dropped-Params`" + ` lists it.
 - **left out**: a hint that changes cost or book-keeping but not the answer. It is left out, and the header lists it.
 
+What no row says:
+
+- Thoughts of earlier turns go back to the vendor that signed them, and unsigned or foreign ones to servers that take them. Where a
+  provider takes none or cannot read them, they are left out and listed, as ` + "`messages[].reasoning_content`" + ` or
+  ` + "`messages[].content[].thinking`" + `: a conversation goes on after a fallback to another vendor.
+- Images that Gemini's models make are in ` + "`message.images`" + ` (` + "`delta.images`" + ` in streams) of clients of OpenAI, as OpenRouter's are, and
+  may be handed back. Anthropic's schema has no place for them: its clients get an error of status 422, or an error event, and
+  no other target is asked. So do all clients for sound and video.
+- A client of OpenAI that asks for ` + "`stream_options.include_usage`" + ` gets it, counted by the gateway where the provider sends none.
+- Anthropic's server tools, and citations, can be asked for by its own clients alone. They are forwarded to Anthropic and their
+  answers come back as they are; any other provider refuses them (400).
+
 The case after each word is a folder of ` + "`ai/vendors/testdata/<client>/<provider>`" + `; it shows the requests and answers, streamed (s)
 and whole (w). The provider AzureOpenAI differs from OpenAI in its paths alone.
 `

@@ -45,7 +45,7 @@ type Exchange struct {
 	// Resp is the response head. Status, header fields.
 	Resp fasthttp.ResponseHeader
 
-	// Path is the normalised path (see package path rules in server): what is matched, rewritten, logged and forwarded.
+	// Path is the normalised path (see AppendPath): what is matched, rewritten, logged and forwarded.
 	Path []byte
 	// Query is the raw query without "?". HasQuery tells "/a?" from "/a".
 	Query    []byte

@@ -12,8 +12,8 @@ func (e *HeadError) Error() string { return e.Text }
 
 func bad(text string) *HeadError { return &HeadError{Status: 400, Text: text} }
 
-// maxFields bounds the fields of a head; more is answered like a head that is too large.
-const maxFields = 256
+// MaxFields bounds the fields of a head; more is answered like a head that is too large.
+const MaxFields = 256
 
 // CheckRequestHead refuses a request head that two readers could read differently. raw ends with an empty line.
 func CheckRequestHead(raw []byte) error {
@@ -141,7 +141,7 @@ func checkFields(b []byte) (f framing, err error) {
 		if len(line) == 0 {
 			return f, nil
 		}
-		if n == maxFields {
+		if n == MaxFields {
 			return f, ErrHeadTooLarge
 		}
 		if err := f.add(line); err != nil {

@@ -245,11 +245,11 @@ func TestHeadLimit(t *testing.T) {
 	f(100, 100, nil)
 	f(101, 100, ErrHeadTooLarge)
 	var many strings.Builder
-	for i := range maxFields + 1 {
+	for i := range MaxFields + 1 {
 		fmt.Fprintf(&many, "X%d:\r\n", i)
 	}
 	if err := CheckRequestHead([]byte("GET / HTTP/1.1\r\n" + many.String() + "\r\n")); !errors.Is(err, ErrHeadTooLarge) {
-		t.Errorf("%d fields: %v", maxFields+1, err)
+		t.Errorf("%d fields: %v", MaxFields+1, err)
 	}
 }
 

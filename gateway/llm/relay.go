@@ -157,8 +157,11 @@ func (s *stream) frame(fr ai.Frame) *failure {
 		return nonsense("the provider's stream cannot be understood")
 	}
 	for i := range evs {
-		if evs[i].Kind == ai.EventError {
+		switch evs[i].Kind {
+		case ai.EventError:
 			return spoken(evs[i].Err)
+		case ai.EventStart:
+			s.id, s.model = append(s.id[:0], evs[i].ID...), append(s.model[:0], evs[i].Name...)
 		}
 		s.fresh = s.fresh || evs[i].Content()
 	}
@@ -170,10 +173,14 @@ func (s *stream) frame(fr ai.Frame) *failure {
 	if s.content {
 		to = &s.out
 	}
-	if s.bypass != nil {
+	switch {
+	case s.bypass == nil:
+		if *to, err = s.encoder().AppendEvents(*to, evs); err != nil {
+			return untranslated(err)
+		}
+	case s.dec.Done() && s.owesUsage():
+	default:
 		*to = s.bypass.AppendFrame(*to, &s.ax, fr)
-	} else if *to, err = s.encoder().AppendEvents(*to, evs); err != nil {
-		return nonsense("the provider's stream cannot be translated")
 	}
 	if s.dec.Done() {
 		s.finish()
@@ -182,6 +189,15 @@ func (s *stream) frame(fr ai.Frame) *failure {
 		return nonsense("the provider's stream has no content")
 	}
 	return nil
+}
+
+// untranslated is an answer that the client's schema cannot express: an *ai.Error says what of it, and is the client's to know.
+func untranslated(err error) *failure {
+	var e *ai.Error
+	if errors.As(err, &e) {
+		return spoken(e)
+	}
+	return nonsense("the provider's stream cannot be translated")
 }
 
 // show commits the stream to its attempt: what was held back goes out.
@@ -196,10 +212,29 @@ func (s *stream) finish() {
 	s.show()
 	s.h.llm.settle(&s.ax, &s.tally, true)
 	s.learnOutput()
-	if s.bypass == nil {
+	switch {
+	case s.bypass == nil:
 		s.out = s.encoder().AppendEnd(s.out)
+	case s.owesUsage():
+		s.out = s.appendUsage(s.out)
 	}
 	s.state = drain
+}
+
+// owesUsage says whether a client of OpenAI's schema asked for usage that the provider, whose bytes it is given, has not
+// sent: what was counted is then sent in its place.
+func (s *stream) owesUsage() bool {
+	return s.bypass != nil && s.ax.Request.WantsUsage && (!s.ax.Usage.Known || s.ax.Usage.Estimated) && s.ax.Client.Schema() == ai.OpenAI
+}
+
+// appendUsage ends a stream that was forwarded with the usage that was counted, under the stream's own id, and the end mark.
+func (s *stream) appendUsage(dst []byte) []byte {
+	start := [1]ai.Event{{Kind: ai.EventStart, ID: s.id, Name: s.model}}
+	dst, err := s.encoder().AppendEvents(dst, start[:])
+	if err != nil {
+		return dst // nothing of a start can fail
+	}
+	return s.encoder().AppendEnd(dst)
 }
 
 // flush gives out what is there.

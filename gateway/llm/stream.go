@@ -47,6 +47,8 @@ type pipe struct {
 	tally tally
 	// out is what the client gets next, held what it gets once the attempt has generated something.
 	out, held []byte
+	// id and model are what the attempt's stream calls itself.
+	id, model []byte
 	// sent brings the outcome of the call in progress.
 	sent  chan error
 	timer *time.Timer

@@ -59,6 +59,28 @@ func TestUsageIsShownWhenAskedFor(t *testing.T) {
 	g.chat(body).want(t, 200, `"prompt_tokens":7`)
 }
 
+// TestUsageThatNobodyReported: a client that asked for usage gets what was counted, under the stream's id and before its end.
+func TestUsageThatNobodyReported(t *testing.T) {
+	body := strings.Replace(hello, "{", `{"stream":true,"stream_options":{"include_usage":true},`, 1)
+	f := func(list ...string) {
+		t.Helper()
+		g := newGateway(t, Options{})
+		g.serve(inOrder(g.openAI("a", newVendor(t, events(list...)))))
+		r := g.chat(body)
+		r.want(t, 200, " there")
+		rest, ok := strings.CutSuffix(r.body, doneMark+"\n\n")
+		chunks := strings.Split(strings.TrimSuffix(rest, "\n\n"), "\n\n")
+		last := chunks[len(chunks)-1]
+		if !ok || strings.Count(r.body, `"usage":{`) != 1 || !strings.Contains(last, `"choices":[],"usage":{`) ||
+			!strings.Contains(last, `"id":"chatcmpl-1"`) || !strings.Contains(last, `"model":"gpt-x"`) || !strings.Contains(last, `"completion_tokens":2,`) {
+			t.Errorf("the stream ends with %s\n%s", last, r.body)
+		}
+	}
+	f(greeting...)
+	f(roleChunk, textChunk("Hello"), textChunk(" there"), stopChunk, doneMark)
+	f(roleChunk, textChunk("Hello"), textChunk(" there"), stopChunk)
+}
+
 func TestTranslateStream(t *testing.T) {
 	g := newGateway(t, Options{})
 	g.serve(inOrder(g.openAI("a", newVendor(t, events(greeting...)))))

@@ -132,3 +132,28 @@ func TestDefaultModelIsTranslated(t *testing.T) {
 		t.Errorf("the provider got %s", v.bodies[0])
 	}
 }
+
+// TestGeneratedImage: a client of OpenAI's gets it in the field that compatible servers use, and may hand it back; Anthropic's
+// schema has no place, so that its client gets an error, and no other target is paid for the same.
+func TestGeneratedImage(t *testing.T) {
+	const answer = `{"candidates":[{"content":{"role":"model","parts":[{"text":"Here:"},{"inlineData":{"mimeType":"image/png","data":"iVBO"}}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":7,"candidatesTokenCount":2}}`
+	const image = `"images":[{"type":"image_url","index":0,"image_url":{"url":"data:image/png;base64,iVBO"}}]`
+	spare := newVendor(t, jsonBody(completed))
+	g := newGateway(t, Options{})
+	v := newVendor(t, jsonBody(answer))
+	g.serve(inOrder(g.provider("a", xdsv1.Schema_GEMINI, v.URL), g.openAI("b", spare)))
+	g.chat(hello).want(t, 200, `"content":"Here:"`, image)
+	v.play(events("data: " + answer))
+	g.chat(streamed(hello)).want(t, 200, `"content":"Here:"`, image, doneMark)
+	g.ask("POST", "/v1/messages", message).want(t, 200, "Here:", "event: error", "an image, which this API has no form for")
+	v.play(jsonBody(answer))
+	whole := strings.Replace(message, `"stream":true,`, "", 1)
+	g.ask("POST", "/v1/messages", whole).want(t, 422, `"type":"invalid_request_error"`, "an image, which this API has no form for")
+	g.chat(`{"model":"smart","messages":[{"role":"user","content":"Draw"},{"role":"assistant","content":"Here:",`+image+`},{"role":"user","content":"Bluer"}]}`).want(t, 200)
+	if last := v.bodies[len(v.bodies)-1]; !strings.Contains(last, `{"inlineData":{"mimeType":"image/png","data":"iVBO"}}`) {
+		t.Errorf("the provider got %s", last)
+	}
+	if spare.asked() != 0 {
+		t.Error("another target was asked")
+	}
+}

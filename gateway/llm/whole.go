@@ -51,6 +51,8 @@ func appendChoice(dst []ai.Event, c *ai.Choice) []ai.Event {
 		switch p.Kind {
 		case ai.PartText:
 			e.Kind = ai.EventText
+		case ai.PartImage:
+			e.Kind, e.Name, e.Text = ai.EventImage, []byte(p.Media.MIME), []byte(p.Media.Data)
 		case ai.PartRefusal:
 			e.Kind = ai.EventRefusal
 		case ai.PartReasoning:

@@ -199,7 +199,7 @@ func (c *h1Conn) readTarget(x *exchange.Exchange) error {
 
 // setTarget normalises the path and checks the host, for both front ends.
 func setTarget(x *exchange.Exchange, path, query []byte, hasQuery bool) (err error) {
-	if x.Path, err = appendPath(x.Path[:0], path); err != nil {
+	if x.Path, err = exchange.AppendPath(x.Path[:0], path); err != nil {
 		return &h1.HeadError{Status: 400, Text: err.Error()}
 	}
 	if !validQuery(query) {
@@ -231,7 +231,8 @@ func (c *h1Conn) refuse(x *exchange.Exchange, err error) {
 	case errors.As(err, &head):
 		x.Reply(head.Status, head.Text)
 	case errors.Is(err, h1.ErrHeadTooLarge):
-		x.Reply(431, fmt.Sprintf("the request head is larger than the limit, %d bytes", c.p.server.limits().MaxRequestHead))
+		head = tooLarge(c.p.server.limits().MaxRequestHead)
+		x.Reply(head.Status, head.Text)
 	case errors.Is(err, os.ErrDeadlineExceeded) && c.r.Buffered() > 0:
 		x.Reply(408, "the request head did not arrive in time")
 	default:

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -19,6 +20,10 @@ import (
 	"github.com/nantian-gw/nantian/gateway/h1"
 )
 
+// headRoom is how much more than the limit net/http may read of a head: what is beyond the limit is then refused here, where
+// it is logged and counted. net/http's own 431, for heads that are larger still, is seen by nobody but the client.
+const headRoom = 4
+
 // h2Front is net/http's server, which serves HTTP/2: its requests are adapted to exchanges and go the same way as all
 // others.
 type h2Front struct {
@@ -29,7 +34,7 @@ type h2Front struct {
 func (s *Server) newH2(l Limits) *h2Front {
 	f := &h2Front{conns: newHandover(), Server: &http.Server{
 		Handler:        http.HandlerFunc(s.serveH2),
-		MaxHeaderBytes: l.MaxRequestHead,
+		MaxHeaderBytes: headRoom * l.MaxRequestHead,
 		IdleTimeout:    l.IdleTimeout,
 		Protocols:      new(http.Protocols),
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
@@ -78,7 +83,7 @@ func (s *Server) serveH2(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler) // resets the stream: the client must not take it for complete
 		}
 	}()
-	if err := readH2(x, r, c); err != nil {
+	if err := readH2(x, r, c, s.limits().MaxRequestHead); err != nil {
 		x.Reply(err.Status, err.Text)
 		x.Note = "bad request head"
 	} else {
@@ -96,7 +101,7 @@ func (s *Server) serveH2(w http.ResponseWriter, r *http.Request) {
 }
 
 // readH2 fills x from an HTTP/2 request. net/http has checked names, values and pseudo-header fields (RFC 9113, 8.2, 8.3).
-func readH2(x *exchange.Exchange, r *http.Request, c *clientConn) *h1.HeadError {
+func readH2(x *exchange.Exchange, r *http.Request, c *clientConn, most int) *h1.HeadError {
 	x.Start = time.Now()
 	x.Proto = 2
 	x.Scheme, x.Local, x.TLS = c.p.scheme, c.local, r.TLS
@@ -108,6 +113,9 @@ func readH2(x *exchange.Exchange, r *http.Request, c *clientConn) *h1.HeadError 
 	}
 	h.SetMethod(r.Method)
 	h.SetHost(r.Host)
+	if size, fields := headSize(r); size > most || fields > h1.MaxFields {
+		return tooLarge(most)
+	}
 	for name, values := range r.Header {
 		switch {
 		case name == fasthttp.HeaderCookie: // may be split for compression (RFC 9113, 8.2.3)
@@ -122,6 +130,23 @@ func readH2(x *exchange.Exchange, r *http.Request, c *clientConn) *h1.HeadError 
 		return &h1.HeadError{Status: 501, Text: "CONNECT is not served"}
 	}
 	return readH2Target(x, r)
+}
+
+// headSize is what a head measures, as it would over HTTP/1.1.
+func headSize(r *http.Request) (bytes, fields int) {
+	bytes = len(r.Method) + len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		fields += len(values)
+		for _, v := range values {
+			bytes += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	return bytes, fields
+}
+
+// tooLarge refuses a head beyond the limit.
+func tooLarge(most int) *h1.HeadError {
+	return &h1.HeadError{Status: http.StatusRequestHeaderFieldsTooLarge, Text: fmt.Sprintf("the request head is larger than the limit, %d bytes and %d fields", most, h1.MaxFields)}
 }
 
 func readH2Target(x *exchange.Exchange, r *http.Request) *h1.HeadError {

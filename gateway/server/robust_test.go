@@ -38,12 +38,13 @@ func TestHeadSizes(t *testing.T) {
 			}
 		}
 		f(31<<10, 63<<10, 200)
-		if name == "h1" { // net/http's client does not send to HTTP/2 what it knows to be too large
-			f(33<<10, 1, 431)
-		}
+		f(33<<10, 1, 431)
 		f(1, 65<<10, 502)
 		f(1, 1, 200)
 	}
+	eventually(t, "both refusals are counted", func() bool {
+		return g.metric(`nantian_requests_total{backend="",code="431",gateway="",route=""}`) == "2"
+	})
 }
 
 // What the upstream says on one connection is never taken for the answer to the next request.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/gateway/exchange"
 )
 
 // specs reads the rules of a route of either kind. kind is that of the object.
@@ -104,30 +105,15 @@ func (b *routeBuilder) pattern(text string) (*regexp.Regexp, error) {
 	return b.compiler.pattern(text)
 }
 
-// normal writes a path as the front end writes those of requests: unreserved octets plain, other escapes in upper case,
-// octets that a URI may not hold escaped (RFC 3986 section 6.2.2).
+// normal writes a path as the front end writes those of requests. One that no request can have, since it is refused there,
+// stays as it is and matches none.
 func normal(path string) string {
-	dst := make([]byte, 0, len(path))
-	for s := []byte(path); len(s) > 0; {
-		c, n := s[0], 1
-		if c == '%' {
-			c, n = unescapeByte(s)
-		}
-		if n == 3 && !unreserved(c) || n == 1 && foreign(c) {
-			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
-		} else {
-			dst = append(dst, c)
-		}
-		s = s[n:]
+	dst, err := exchange.AppendPath(make([]byte, 0, len(path)), []byte(path))
+	if err != nil {
+		return path
 	}
 	return string(dst)
 }
-
-const upperHex = "0123456789ABCDEF"
-
-func foreign(c byte) bool { return c <= ' ' || c >= 0x7f || c == '?' || c == '#' || c == '%' }
-
-func unreserved(c byte) bool { return c == '~' || hostBytes[c] != 0 }
 
 func (b *routeBuilder) values(field string, list []*xdsv1.ValueMatch) ([]valueMatch, error) {
 	var out []valueMatch

@@ -1,4 +1,4 @@
-package server
+package exchange
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 func TestAppendPath(t *testing.T) {
 	f := func(in, want string) {
 		t.Helper()
-		got, err := appendPath(nil, []byte(in))
+		got, err := AppendPath(nil, []byte(in))
 		if err != nil {
 			got = []byte("error: " + err.Error())
 		}
@@ -39,43 +39,17 @@ func TestAppendPath(t *testing.T) {
 	f("/a//../b", "/a/b")
 }
 
-func TestSplitTarget(t *testing.T) {
-	f := func(in, want string) {
-		t.Helper()
-		host, path, query, has, err := splitTarget([]byte(in))
-		got := string(host) + " " + string(path)
-		if has {
-			got += " ?" + string(query)
-		}
-		if err != nil {
-			got = "error"
-		}
-		if got != want {
-			t.Errorf("%q: got %q, want %q", in, got, want)
-		}
-	}
-	f("/a?b=c?d", " /a ?b=c?d")
-	f("/a?", " /a ?")
-	f("http://h:1/a?b", "h:1 /a ?b")
-	f("HTTPS://h", "h /")
-	f("http://h?x", "h / ?x")
-	f("http://u@h/", "error")
-	f("*", "error")
-	f("h:443", "error")
-	f("/a#b", "error")
-}
-
 // A path that was normalised is normal, and never climbs.
 func FuzzAppendPath(f *testing.F) {
 	for _, s := range []string{"/a/../b", "/%2e%2E/", "/a//..//./b", "/%41%zz", "/\xff"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		once, err := appendPath(nil, in)
+		once, err := AppendPath(nil, in)
 		if err != nil {
 			return
 		}
-		twice, err := appendPath(nil, once)
+		twice, err := AppendPath(nil, once)
 		if err != nil || !bytes.Equal(once, twice) {
 			t.Fatalf("%q: %q, again %q, %v", in, once, twice, err)
 		}
@@ -89,6 +63,6 @@ func BenchmarkAppendPath(b *testing.B) {
 	in := []byte("/v1/projects/12345/chat/completions")
 	dst := make([]byte, 0, 128)
 	for b.Loop() {
-		dst, _ = appendPath(dst[:0], in)
+		dst, _ = AppendPath(dst[:0], in)
 	}
 }
