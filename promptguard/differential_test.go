@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/nantian-gw/nantian/internal/pattern"
 )
 
 // mixtures makes texts of what the corpus has for all detectors, cut and joined at random.
@@ -54,7 +56,7 @@ func TestPatternsAreThoseOfRegexp(t *testing.T) {
 	exprs := []string{`(?i)order-\d{3,9}`, `[a-z]+@[a-z]{2,9}\.com`, `\b\w{3,8}\b`, `password\s*[:=]\s*\S{1,20}`, `(?:DE|FR)\d{2}[ 0-9]{4,30}`, `\d+(?:\.\d+)?`, `(?i)ignore.{1,20}instructions?`,
 		`x*y|ab?c`, `[^\x00-\x7F]{1,9}`, `a{2,3}?b*`, `(?m)^\w+`, `\w+$`, `(?s)the.{0,9}e`, `\Bing\b`, `(?i)страs{0,1}|[а-я]{3,9}`, `AKIA[A-Z2-7]{16}|ghp_\w{36}`, `(foo|food|fo)x?`, `é|e\x{301}?`, `(?i)kiss|straße`}
 	for _, expr := range exprs {
-		s, err := Compile([]Rule{{Name: "p", Patterns: []string{expr}, Action: Audit, MaxLength: maxMaxLength}})
+		s, err := Compile([]Rule{{Name: "p", Patterns: []string{expr}, Action: Audit, MaxLength: pattern.MaxLength}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +97,7 @@ func TestSecretsAreThoseOfRegexp(t *testing.T) {
 		for _, text := range texts {
 			var want [][]int
 			for at := 0; at < len(text); at++ {
-				m := re.FindStringIndex(text[at:min(len(text), at+maxMaxLength)])
+				m := re.FindStringIndex(text[at:min(len(text), at+pattern.MaxLength)])
 				if m == nil || at > 0 && is(text[at-1], isAlnum) || at+m[1] < len(text) && is(text[at+m[1]], isAlnum) {
 					continue
 				}

@@ -5,18 +5,20 @@ import (
 	"regexp"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/nantian-gw/nantian/internal/pattern"
 )
 
 // keyword makes a detector of a word or words, found in any case of their letters where neither a letter nor a digit
 // stands before or after. Spaces in it stand for any number of spaces up to eight.
 func keyword(word string) (detector, error) {
-	if word == "" || len(word) > maxPattern/4 || !utf8.ValidString(word) {
-		return detector{}, fmt.Errorf("a keyword has 1 to %d bytes of UTF-8", maxPattern/4)
+	if word == "" || len(word) > pattern.MaxExpression/4 || !utf8.ValidString(word) {
+		return detector{}, fmt.Errorf("a keyword has 1 to %d bytes of UTF-8", pattern.MaxExpression/4)
 	}
 	expr := spaces.ReplaceAllString(regexp.QuoteMeta(word), `\s{1,8}`)
 	first, _ := utf8.DecodeRuneInString(word)
 	last, _ := utf8.DecodeLastRuneInString(word)
-	p, re, err := newProgram("(?i:"+expr+")", maxMaxLength)
+	p, re, err := newProgram("(?i:"+expr+")", pattern.MaxLength)
 	if err != nil {
 		return detector{}, err
 	}

@@ -1,7 +1,6 @@
 package promptguard
 
 import (
-	"errors"
 	"regexp/syntax"
 	"unicode"
 	"unicode/utf8"
@@ -9,14 +8,8 @@ import (
 	"github.com/wasilibs/go-re2/experimental"
 )
 
-// pattern makes a detector of a user's regular expression.
-func pattern(expr string, maxLength int) (detector, error) {
-	if maxLength < 0 || maxLength > maxMaxLength {
-		return detector{}, errMax
-	}
-	if maxLength == 0 {
-		maxLength = defaultMaxLength
-	}
+// expression makes a detector of a user's regular expression.
+func expression(expr string, maxLength int) (detector, error) {
 	p, re, err := newProgram(expr, maxLength)
 	if err != nil {
 		return detector{}, err
@@ -138,26 +131,26 @@ type patternSet struct {
 // worthSet is the length from which asking the set costs less than trying the patterns, in bytes.
 const worthSet = 512
 
-func newPatternSet(s *Set) (*patternSet, error) {
+func newPatternSet(s *Set) *patternSet {
 	p := &patternSet{detectors: s.byCue[cueRegexp]}
 	if len(p.detectors) == 0 {
-		return p, nil
+		return p
 	}
 	exprs := make([]string, len(p.detectors))
 	for i, d := range p.detectors {
 		exprs[i] = s.detectors[d].expr
 	}
-	var err error
-	if p.set, err = experimental.CompileSet(exprs); err != nil {
-		return nil, &RuleError{Rule: s.rules[s.owners[p.detectors[0]][0]].Name, Field: "patterns", Err: errors.Join(errTooLarge, err)}
+	// RE2 may want more memory for a set than it gives itself. The patterns work without: each is tried then.
+	if set, err := experimental.CompileSet(exprs); err == nil {
+		p.set = set
 	}
-	return p, nil
+	return p
 }
 
 // patterns tries the users' patterns that have no literal.
 func (s *scan) patterns() {
 	p := s.set.patterns
-	if s.v.end && s.from == 0 && len(s.v.b) >= worthSet && utf8.Valid(s.v.b) {
+	if p.set != nil && s.v.end && s.from == 0 && len(s.v.b) >= worthSet && utf8.Valid(s.v.b) {
 		// An evaluation that fails, for want of memory, says nothing: then each pattern is tried.
 		if matched, err := p.set.FindAllWithError(s.v.b, len(p.detectors)); err == nil {
 			for _, i := range matched {

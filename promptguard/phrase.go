@@ -221,7 +221,7 @@ func phraseDetectors(group string) []detector {
 }
 
 func expressionDetector(group string, weight int, expr string) detector {
-	p, re, err := newProgram(expr, defaultMaxLength)
+	p, re, err := newProgram(expr, 0)
 	if err != nil || leading(re) == nil {
 		panic(fmt.Sprintf("promptguard: injection.txt: %s: %v", expr, err))
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"regexp/syntax"
 	"unicode/utf8"
+
+	"github.com/nantian-gw/nantian/internal/pattern"
 )
 
 // A program is a regular expression that is tried at one start. It finds what package regexp finds there, and tells when the
@@ -171,50 +173,15 @@ func (v *view) runeBefore(i int) rune {
 	return c
 }
 
-// Limits of a pattern.
-const (
-	maxPattern       = 1024 // bytes
-	maxInstructions  = 4096
-	defaultMaxLength = 256
-	maxMaxLength     = 8192
-)
-
-var (
-	errTooLarge = errors.New("the pattern is too large")
-	errEmpty    = errors.New("the pattern can match an empty text")
-	errMax      = errors.New("maxLength is not between 1 and 8192")
-	errLength   = errors.New("the pattern needs more than maxLength bytes, or its matches can be longer than 8192 bytes")
-)
-
-// newProgram compiles an expression. Where its matches have no greatest length, limit is it.
+// newProgram compiles an expression. Where its matches have no greatest length, limit is it: 256 when 0.
 func newProgram(expr string, limit int) (*program, *syntax.Regexp, error) {
-	if len(expr) > maxPattern {
-		return nil, nil, errTooLarge
-	}
-	re, err := syntax.Parse(expr, syntax.Perl)
+	c, err := pattern.Parse(expr, limit)
 	if err != nil {
 		return nil, nil, err
 	}
-	least, most := extent(re)
-	switch {
-	case least == 0:
-		return nil, nil, errEmpty
-	case most == unbounded && least > limit, most != unbounded && most > maxMaxLength:
-		return nil, nil, errLength
-	case most == unbounded:
-		most = limit
-	}
-	simple := re.Simplify()
-	prog, err := syntax.Compile(simple)
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(prog.Inst) > maxInstructions {
-		return nil, nil, errTooLarge
-	}
-	p := &program{prog: prog, max: most}
-	p.findFirst(uint32(prog.Start), map[uint32]bool{})
-	return p, simple, nil
+	p := &program{prog: c.Prog, max: c.Max}
+	p.findFirst(uint32(c.Prog.Start), map[uint32]bool{})
+	return p, c.Tree, nil
 }
 
 func (p *program) findFirst(pc uint32, seen map[uint32]bool) {

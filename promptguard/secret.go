@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/nantian-gw/nantian/internal/pattern"
 )
 
 // secretFile has the formats that vendors document for their keys: a name and an expression a line.
@@ -31,7 +33,7 @@ func secretDetectors(*Rule) []detector {
 // secretDetector makes a detector of a line of secretFile. The file is part of the program, so that a line which does not
 // compile is a mistake of ours that the first test meets.
 func secretDetector(name, expr string) detector {
-	p, re, err := newProgram(expr, maxMaxLength)
+	p, re, err := newProgram(expr, pattern.MaxLength)
 	if err != nil {
 		panic(fmt.Sprintf("promptguard: secrets.txt: %s: %v", name, err))
 	}

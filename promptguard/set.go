@@ -65,10 +65,7 @@ func Compile(rules []Rule) (*Set, error) {
 		}
 	}
 	s.index()
-	var err error
-	if s.patterns, err = newPatternSet(s); err != nil {
-		return nil, err
-	}
+	s.patterns = newPatternSet(s)
 	return s, nil
 }
 
@@ -175,7 +172,7 @@ func (b *builder) addOwn(i int, r *Rule, fail func(string, error) error) error {
 		b.add(i, []shared{{detector: d}})
 	}
 	for n, expr := range r.Patterns {
-		d, err := pattern(expr, r.MaxLength)
+		d, err := expression(expr, r.MaxLength)
 		if err != nil {
 			return fail(fmt.Sprintf("patterns[%d]", n), err)
 		}

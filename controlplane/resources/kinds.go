@@ -55,6 +55,7 @@ var ownKinds = []Kind{
 	own(v1alpha1.KindAIBackend, func(s *Set) *Index[*v1alpha1.AIBackend] { return &s.AIBackends }),
 	own(v1alpha1.KindAuthPolicy, func(s *Set) *Index[*v1alpha1.AuthPolicy] { return &s.AuthPolicies }),
 	own(v1alpha1.KindTokenPolicy, func(s *Set) *Index[*v1alpha1.TokenPolicy] { return &s.TokenPolicies }),
+	own(v1alpha1.KindPromptGuardPolicy, func(s *Set) *Index[*v1alpha1.PromptGuardPolicy] { return &s.PromptGuardPolicies }),
 }
 
 // Kinds lists the kinds that the control plane reads. The caller must not change the list.

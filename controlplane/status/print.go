@@ -68,7 +68,11 @@ func parentName(p gatewayv1.ParentReference) string {
 	}
 	name += string(p.Name)
 	if p.SectionName != nil {
-		name += " listener " + string(*p.SectionName)
+		section := " listener "
+		if strings.HasSuffix(string(ptr.Deref(p.Kind, "")), "Route") {
+			section = " rule "
+		}
+		name += section + string(*p.SectionName)
 	}
 	if p.Port != nil {
 		name += fmt.Sprintf(" port %d", *p.Port)

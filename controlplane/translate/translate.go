@@ -96,6 +96,7 @@ func Translate(in *resources.Set, o Options) (*Result, error) {
 	t.buildTokenPolicies()
 	t.finishGateways()
 	t.finishTLSPolicies()
+	t.buildPromptGuards()
 	return t.result()
 }
 

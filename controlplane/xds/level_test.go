@@ -86,8 +86,8 @@ func richGuard() *xdsv1.PromptGuard {
 	return &xdsv1.PromptGuard{Rules: []*xdsv1.GuardRule{{
 		Name: "all", Builtin: []string{"Email"}, Patterns: []*xdsv1.GuardPattern{{Expression: "a+", MaxLength: 8}}, Keywords: []string{"k"},
 		Topics: []*xdsv1.GuardTopic{{Name: "t", Phrases: []string{"p"}}}, Request: true, Response: true, Action: xdsv1.GuardAction_HASH, Threshold: 5,
-		HashSecret: "secret/a/key", HashDataKey: "k",
-		Webhook: &xdsv1.GuardWebhook{Endpoint: &xdsv1.GuardWebhook_Backend{Backend: secure}, Path: "/x", Timeout: durationpb.New(time.Second), Secret: "secret/a/key", DataKey: "k"},
+		HashSecret: "secret/a/key", HashDataKey: "k", Regions: []string{"DE"},
+		Webhook: &xdsv1.GuardWebhook{Endpoint: &xdsv1.GuardWebhook_Backend{Backend: secure}, Path: "/x", Timeout: durationpb.New(time.Second), Secret: "secret/a/key", DataKey: "k", Model: "m"},
 	}}}
 }
 

@@ -11,10 +11,11 @@ const GroupName = "gateway.nantian.dev"
 
 // The kinds of this package.
 const (
-	KindAIProvider  = "AIProvider"
-	KindAIBackend   = "AIBackend"
-	KindAuthPolicy  = "AuthPolicy"
-	KindTokenPolicy = "TokenPolicy"
+	KindAIProvider        = "AIProvider"
+	KindAIBackend         = "AIBackend"
+	KindAuthPolicy        = "AuthPolicy"
+	KindTokenPolicy       = "TokenPolicy"
+	KindPromptGuardPolicy = "PromptGuardPolicy"
 )
 
 // GroupVersion is the group and version of the kinds in this package.
@@ -23,7 +24,7 @@ var GroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
 // AddToScheme makes the kinds known to a scheme, as client-go and controller-runtime want it.
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion, &AIProvider{}, &AIProviderList{}, &AIBackend{}, &AIBackendList{}, &AuthPolicy{}, &AuthPolicyList{})
-	s.AddKnownTypes(GroupVersion, &TokenPolicy{}, &TokenPolicyList{})
+	s.AddKnownTypes(GroupVersion, &TokenPolicy{}, &TokenPolicyList{}, &PromptGuardPolicy{}, &PromptGuardPolicyList{})
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil
 }

@@ -201,8 +201,10 @@ type GuardRule struct {
 	// From 0 to 100, for detectors with a score; zero: their own.
 	Threshold uint32 `protobuf:"varint,11,opt,name=threshold,proto3" json:"threshold,omitempty"`
 	// Key of the Secret and the key in its data with which HASH is keyed; empty: a key of the process.
-	HashSecret    string `protobuf:"bytes,12,opt,name=hash_secret,json=hashSecret,proto3" json:"hash_secret,omitempty"`
-	HashDataKey   string `protobuf:"bytes,13,opt,name=hash_data_key,json=hashDataKey,proto3" json:"hash_data_key,omitempty"`
+	HashSecret  string `protobuf:"bytes,12,opt,name=hash_secret,json=hashSecret,proto3" json:"hash_secret,omitempty"`
+	HashDataKey string `protobuf:"bytes,13,opt,name=hash_data_key,json=hashDataKey,proto3" json:"hash_data_key,omitempty"`
+	// Countries (ISO 3166) whose national phone numbers are known; empty: US.
+	Regions       []string `protobuf:"bytes,14,rep,name=regions,proto3" json:"regions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -328,6 +330,13 @@ func (x *GuardRule) GetHashDataKey() string {
 	return ""
 }
 
+func (x *GuardRule) GetRegions() []string {
+	if x != nil {
+		return x.Regions
+	}
+	return nil
+}
+
 type GuardPattern struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Expression string                 `protobuf:"bytes,1,opt,name=expression,proto3" json:"expression,omitempty"`
@@ -451,8 +460,10 @@ type GuardWebhook struct {
 	Secret         string   `protobuf:"bytes,8,opt,name=secret,proto3" json:"secret,omitempty"`
 	DataKey        string   `protobuf:"bytes,9,opt,name=data_key,json=dataKey,proto3" json:"data_key,omitempty"`
 	CaCertificates [][]byte `protobuf:"bytes,10,rep,name=ca_certificates,json=caCertificates,proto3" json:"ca_certificates,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Of OPENAI_MODERATION; empty: omni-moderation-latest.
+	Model         string `protobuf:"bytes,11,opt,name=model,proto3" json:"model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GuardWebhook) Reset() {
@@ -566,6 +577,13 @@ func (x *GuardWebhook) GetCaCertificates() [][]byte {
 	return nil
 }
 
+func (x *GuardWebhook) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
 type isGuardWebhook_Endpoint interface {
 	isGuardWebhook_Endpoint()
 }
@@ -590,7 +608,7 @@ const file_guard_proto_rawDesc = "" +
 	"\vguard.proto\x12\x12nantian.gateway.v1\x1a\x1egoogle/protobuf/duration.proto\"\\\n" +
 	"\vPromptGuard\x123\n" +
 	"\x05rules\x18\x01 \x03(\v2\x1d.nantian.gateway.v1.GuardRuleR\x05rules\x12\x18\n" +
-	"\amonitor\x18\x02 \x01(\bR\amonitor\"\xf3\x03\n" +
+	"\amonitor\x18\x02 \x01(\bR\amonitor\"\x8d\x04\n" +
 	"\tGuardRule\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\abuiltin\x18\x02 \x03(\tR\abuiltin\x12<\n" +
@@ -606,7 +624,8 @@ const file_guard_proto_rawDesc = "" +
 	"\tthreshold\x18\v \x01(\rR\tthreshold\x12\x1f\n" +
 	"\vhash_secret\x18\f \x01(\tR\n" +
 	"hashSecret\x12\"\n" +
-	"\rhash_data_key\x18\r \x01(\tR\vhashDataKey\"M\n" +
+	"\rhash_data_key\x18\r \x01(\tR\vhashDataKey\x12\x18\n" +
+	"\aregions\x18\x0e \x03(\tR\aregions\"M\n" +
 	"\fGuardPattern\x12\x1e\n" +
 	"\n" +
 	"expression\x18\x01 \x01(\tR\n" +
@@ -616,7 +635,7 @@ const file_guard_proto_rawDesc = "" +
 	"\n" +
 	"GuardTopic\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aphrases\x18\x02 \x03(\tR\aphrases\"\x98\x03\n" +
+	"\aphrases\x18\x02 \x03(\tR\aphrases\"\xae\x03\n" +
 	"\fGuardWebhook\x129\n" +
 	"\x04kind\x18\x01 \x01(\x0e2%.nantian.gateway.v1.GuardWebhook.KindR\x04kind\x12\x12\n" +
 	"\x03url\x18\x02 \x01(\tH\x00R\x03url\x12\x1a\n" +
@@ -628,7 +647,8 @@ const file_guard_proto_rawDesc = "" +
 	"\x06secret\x18\b \x01(\tR\x06secret\x12\x19\n" +
 	"\bdata_key\x18\t \x01(\tR\adataKey\x12'\n" +
 	"\x0fca_certificates\x18\n" +
-	" \x03(\fR\x0ecaCertificates\"(\n" +
+	" \x03(\fR\x0ecaCertificates\x12\x14\n" +
+	"\x05model\x18\v \x01(\tR\x05model\"(\n" +
 	"\x04Kind\x12\t\n" +
 	"\x05GUARD\x10\x00\x12\x15\n" +
 	"\x11OPENAI_MODERATION\x10\x01B\n" +

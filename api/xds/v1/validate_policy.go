@@ -2,7 +2,10 @@ package xdsv1
 
 import (
 	"crypto/sha256"
+	"math"
 	"time"
+
+	"github.com/nantian-gw/nantian/internal/pattern"
 )
 
 func (v *validator) policy(p *Policy) {
@@ -151,11 +154,21 @@ func (v *validator) guardRule(r *GuardRule) {
 	if !r.GetRequest() && !r.GetResponse() {
 		v.fail("", "looks neither at requests nor at responses")
 	}
-	each(v, "patterns", r.GetPatterns(), func(v *validator, p *GuardPattern) { v.regexp("expression", p.GetExpression()) })
+	each(v, "patterns", r.GetPatterns(), (*validator).guardPattern)
+	if len(r.GetBuiltin())+len(r.GetPatterns())+len(r.GetKeywords())+len(r.GetTopics()) == 0 && r.GetWebhook() == nil {
+		v.fail("", "looks for nothing")
+	}
 	if r.GetWebhook() != nil {
 		v.in("webhook", func() { v.guardWebhook(r.GetWebhook()) })
 	}
 	v.secretValue(r.GetHashSecret(), r.GetHashDataKey())
+}
+
+// guardPattern holds a pattern to the limits of the scanner, so that what is sent can be run.
+func (v *validator) guardPattern(p *GuardPattern) {
+	if _, err := pattern.Parse(p.GetExpression(), int(min(p.GetMaxLength(), math.MaxInt32))); err != nil {
+		v.fail("expression", "%q: %w", p.GetExpression(), err)
+	}
 }
 
 func (v *validator) guardWebhook(w *GuardWebhook) {

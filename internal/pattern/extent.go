@@ -1,4 +1,4 @@
-package promptguard
+package pattern
 
 import (
 	"regexp/syntax"
