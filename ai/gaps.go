@@ -31,6 +31,15 @@ func (g *Gaps) LeaveThought(p *Part) {
 	}
 }
 
+// LeaveCitations notes the sources of what the model said in an earlier turn: the texts alone pass to another vendor.
+func (g *Gaps) LeaveCitations(m *Message) {
+	for i := range m.Parts {
+		if m.Parts[i].Kind == PartText && len(m.Parts[i].Annotations) > 0 {
+			g.Leave("messages[].content[].citations")
+		}
+	}
+}
+
 // Extras notes the fields that nobody here knows. Those that only name or cache the request are hints.
 func (g *Gaps) Extras(extra []Field) {
 	for _, f := range extra {

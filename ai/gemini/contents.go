@@ -121,6 +121,7 @@ func (e *encoder) filled() {
 
 func (e *encoder) modelTurn(i int) {
 	m := &e.c.Messages[i]
+	e.gaps.LeaveCitations(m)
 	e.calls, e.signed = e.calls[:0], false
 	e.Open()
 	e.Text("role", "model")

@@ -13,6 +13,7 @@ import (
 // result is a message of its own.
 func (e *encoder) message(i int) {
 	m := &e.c.Messages[i]
+	e.gaps.LeaveCitations(m)
 	if m.Name != "" && m.Role != ai.RoleTool {
 		e.gaps.Refuse(fmt.Sprintf("messages[%d].name", i))
 	}

@@ -146,6 +146,7 @@ func (e *encoder) cacheControl(v []byte) {
 }
 
 func (e *encoder) assistant(i int, m *ai.Message) {
+	e.g.LeaveCitations(m)
 	e.open("assistant", m)
 	var said []ai.Part
 	calls, refused := 0, ""

@@ -40,3 +40,14 @@ func TestThoughtsOfAnotherVendor(t *testing.T) {
 	f(chat, openAI, ai.Gemini, "gemini-3-pro", "abc", ofOpenAI)
 	f(chat, openAI, ai.Gemini, "gemini-3-pro", "gemini:abc", "")
 }
+
+// The sources of an earlier answer do not pass to another vendor, and the client is told so.
+func TestCitationsOfAnotherVendor(t *testing.T) {
+	const body = `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"text","text":"Ho","citations":[{"type":"web_search_result_location","url":"https://a.example","title":"A"}]}]},{"role":"user","content":"And?"}]}`
+	for provider, model := range map[ai.Schema]string{ai.OpenAI: "gpt-5.1", ai.Gemini: "gemini-3-pro", ai.Ollama: "qwen3"} {
+		v := newDrive(t, "/v1/messages", provider, model, []byte(body))
+		if err := v.encode(); err != nil || !slices.Equal(v.x.Dropped, []string{"messages[].content[].citations"}) {
+			t.Errorf("%s: %v, dropped %q", provider, err, v.x.Dropped)
+		}
+	}
+}
