@@ -25,6 +25,9 @@ func References(r *xdsv1.Resource) []string {
 		return keys
 	case *xdsv1.Resource_Policy:
 		return ofGuard(m.Policy.GetPromptGuard())
+	case *xdsv1.Resource_Runtime:
+		s := m.Runtime.GetRateLimitStore()
+		return some(s.GetSecret(), s.GetSentinelSecret(), s.GetTls().GetClientCertificate())
 	}
 	return nil
 }

@@ -138,6 +138,9 @@ func (r *reduction) withhold(key string) {
 		delete(r.out, key)
 	case m.GetRuntime() != nil:
 		r.newer(m.ProtoReflect(), true)
+		if xdsv1.Validate(m) != nil { // a store that can be reached in a newer way alone: limits are counted in memory
+			m.GetRuntime().RateLimitStore = nil
+		}
 		r.out[key] = m
 	case m.GetRoute() != nil:
 		r.pruneRoute(m.GetRoute())

@@ -55,7 +55,10 @@ func rich(t *testing.T) *snapshot.Snapshot {
 			Key: "caller/a/c", Namespace: "a", Name: "c", KeySha256: make([]byte, 32), Policies: []string{"policy/auth/a/p"},
 			Models: []string{"m"}, Metadata: map[string]string{"team": "a"},
 		}}},
-		&xdsv1.Resource{Kind: &xdsv1.Resource_Runtime{Runtime: &xdsv1.Runtime{Key: "runtime", Limits: &xdsv1.Limits{MaxRequestBody: 1 << 20}, AccessLog: &xdsv1.AccessLog{Disabled: true}}}},
+		&xdsv1.Resource{Kind: &xdsv1.Resource_Runtime{Runtime: &xdsv1.Runtime{Key: "runtime", Limits: &xdsv1.Limits{MaxRequestBody: 1 << 20}, AccessLog: &xdsv1.AccessLog{Disabled: true},
+			RateLimitStore: &xdsv1.RateLimitStore{Addresses: []string{"redis:6379"}, SentinelPrimary: "m", Database: 1, Secret: "secret/a/key", SentinelSecret: "secret/a/key",
+				Tls: &xdsv1.StoreTLS{ServerName: "redis", ClientCertificate: "secret/a/client"}, KeyPrefix: "p:", Replicas: 2},
+			Prices: []*xdsv1.CataloguePrice{{Model: "m-*", Price: &xdsv1.Price{Output: 1}}}}}},
 	)
 }
 

@@ -30,8 +30,12 @@ type Runtime struct {
 	AccessLog *AccessLog             `protobuf:"bytes,3,opt,name=access_log,json=accessLog,proto3" json:"access_log,omitempty"`
 	// CIDRs of proxies in front whose X-Forwarded-For is believed.
 	TrustedProxies []string `protobuf:"bytes,4,rep,name=trusted_proxies,json=trustedProxies,proto3" json:"trusted_proxies,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Where TokenPolicies are counted; unset: in the memory of each data plane.
+	RateLimitStore *RateLimitStore `protobuf:"bytes,5,opt,name=rate_limit_store,json=rateLimitStore,proto3" json:"rate_limit_store,omitempty"`
+	// Go before the built-in prices, for models that their Provider does not price.
+	Prices        []*CataloguePrice `protobuf:"bytes,6,rep,name=prices,proto3" json:"prices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Runtime) Reset() {
@@ -92,6 +96,256 @@ func (x *Runtime) GetTrustedProxies() []string {
 	return nil
 }
 
+func (x *Runtime) GetRateLimitStore() *RateLimitStore {
+	if x != nil {
+		return x.RateLimitStore
+	}
+	return nil
+}
+
+func (x *Runtime) GetPrices() []*CataloguePrice {
+	if x != nil {
+		return x.Prices
+	}
+	return nil
+}
+
+// RateLimitStore is a Redis or Valkey that all data planes of a group share.
+type RateLimitStore struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// HOST:PORT of the one server, of some nodes of a Cluster, or of the Sentinels.
+	Addresses []string `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	// The addresses are of a Redis Cluster.
+	Cluster bool `protobuf:"varint,2,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// The addresses are of Sentinels, which know the primary by this name.
+	SentinelPrimary string `protobuf:"bytes,3,opt,name=sentinel_primary,json=sentinelPrimary,proto3" json:"sentinel_primary,omitempty"`
+	// Number of the database; a Cluster has but 0.
+	Database uint32 `protobuf:"varint,4,opt,name=database,proto3" json:"database,omitempty"`
+	// Unset: without TLS.
+	Tls *StoreTLS `protobuf:"bytes,5,opt,name=tls,proto3" json:"tls,omitempty"`
+	// Secret whose data has "password", and "username" where the user is not the default one; empty: no credentials.
+	Secret string `protobuf:"bytes,6,opt,name=secret,proto3" json:"secret,omitempty"`
+	// The same for the Sentinels.
+	SentinelSecret string `protobuf:"bytes,7,opt,name=sentinel_secret,json=sentinelSecret,proto3" json:"sentinel_secret,omitempty"`
+	// Of all keys; empty: "nantian:ratelimit:".
+	KeyPrefix string `protobuf:"bytes,8,opt,name=key_prefix,json=keyPrefix,proto3" json:"key_prefix,omitempty"`
+	// Data planes that share the store. Each has its share of a limit while the store is away and the policy fails open.
+	// Zero: 1.
+	Replicas      uint32 `protobuf:"varint,9,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RateLimitStore) Reset() {
+	*x = RateLimitStore{}
+	mi := &file_runtime_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RateLimitStore) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RateLimitStore) ProtoMessage() {}
+
+func (x *RateLimitStore) ProtoReflect() protoreflect.Message {
+	mi := &file_runtime_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RateLimitStore.ProtoReflect.Descriptor instead.
+func (*RateLimitStore) Descriptor() ([]byte, []int) {
+	return file_runtime_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RateLimitStore) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *RateLimitStore) GetCluster() bool {
+	if x != nil {
+		return x.Cluster
+	}
+	return false
+}
+
+func (x *RateLimitStore) GetSentinelPrimary() string {
+	if x != nil {
+		return x.SentinelPrimary
+	}
+	return ""
+}
+
+func (x *RateLimitStore) GetDatabase() uint32 {
+	if x != nil {
+		return x.Database
+	}
+	return 0
+}
+
+func (x *RateLimitStore) GetTls() *StoreTLS {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+func (x *RateLimitStore) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *RateLimitStore) GetSentinelSecret() string {
+	if x != nil {
+		return x.SentinelSecret
+	}
+	return ""
+}
+
+func (x *RateLimitStore) GetKeyPrefix() string {
+	if x != nil {
+		return x.KeyPrefix
+	}
+	return ""
+}
+
+func (x *RateLimitStore) GetReplicas() uint32 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
+type StoreTLS struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name in the servers' certificates; empty: the host of each address.
+	ServerName string `protobuf:"bytes,1,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
+	// PEM bundles; none: those of the machine.
+	CaCertificates [][]byte `protobuf:"bytes,2,rep,name=ca_certificates,json=caCertificates,proto3" json:"ca_certificates,omitempty"`
+	// Secret with a certificate; empty: none.
+	ClientCertificate string `protobuf:"bytes,3,opt,name=client_certificate,json=clientCertificate,proto3" json:"client_certificate,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *StoreTLS) Reset() {
+	*x = StoreTLS{}
+	mi := &file_runtime_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoreTLS) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoreTLS) ProtoMessage() {}
+
+func (x *StoreTLS) ProtoReflect() protoreflect.Message {
+	mi := &file_runtime_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoreTLS.ProtoReflect.Descriptor instead.
+func (*StoreTLS) Descriptor() ([]byte, []int) {
+	return file_runtime_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *StoreTLS) GetServerName() string {
+	if x != nil {
+		return x.ServerName
+	}
+	return ""
+}
+
+func (x *StoreTLS) GetCaCertificates() [][]byte {
+	if x != nil {
+		return x.CaCertificates
+	}
+	return nil
+}
+
+func (x *StoreTLS) GetClientCertificate() string {
+	if x != nil {
+		return x.ClientCertificate
+	}
+	return ""
+}
+
+// CataloguePrice is what models of a name cost, whoever provides them.
+type CataloguePrice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The provider's name of the model, exact or with one "*".
+	Model         string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Price         *Price `protobuf:"bytes,2,opt,name=price,proto3" json:"price,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CataloguePrice) Reset() {
+	*x = CataloguePrice{}
+	mi := &file_runtime_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CataloguePrice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CataloguePrice) ProtoMessage() {}
+
+func (x *CataloguePrice) ProtoReflect() protoreflect.Message {
+	mi := &file_runtime_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CataloguePrice.ProtoReflect.Descriptor instead.
+func (*CataloguePrice) Descriptor() ([]byte, []int) {
+	return file_runtime_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CataloguePrice) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *CataloguePrice) GetPrice() *Price {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
 type Limits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Bytes of a request that has to be read (LLM requests); zero: 32 MiB.
@@ -110,7 +364,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_runtime_proto_msgTypes[1]
+	mi := &file_runtime_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -122,7 +376,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_runtime_proto_msgTypes[1]
+	mi := &file_runtime_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -135,7 +389,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_runtime_proto_rawDescGZIP(), []int{1}
+	return file_runtime_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Limits) GetMaxRequestBody() uint64 {
@@ -182,7 +436,7 @@ type AccessLog struct {
 
 func (x *AccessLog) Reset() {
 	*x = AccessLog{}
-	mi := &file_runtime_proto_msgTypes[2]
+	mi := &file_runtime_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -194,7 +448,7 @@ func (x *AccessLog) String() string {
 func (*AccessLog) ProtoMessage() {}
 
 func (x *AccessLog) ProtoReflect() protoreflect.Message {
-	mi := &file_runtime_proto_msgTypes[2]
+	mi := &file_runtime_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -207,7 +461,7 @@ func (x *AccessLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessLog.ProtoReflect.Descriptor instead.
 func (*AccessLog) Descriptor() ([]byte, []int) {
-	return file_runtime_proto_rawDescGZIP(), []int{2}
+	return file_runtime_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AccessLog) GetDisabled() bool {
@@ -221,13 +475,34 @@ var File_runtime_proto protoreflect.FileDescriptor
 
 const file_runtime_proto_rawDesc = "" +
 	"\n" +
-	"\rruntime.proto\x12\x12nantian.gateway.v1\x1a\x1egoogle/protobuf/duration.proto\"\xb6\x01\n" +
+	"\rruntime.proto\x12\x12nantian.gateway.v1\x1a\bai.proto\x1a\x1egoogle/protobuf/duration.proto\"\xc0\x02\n" +
 	"\aRuntime\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x122\n" +
 	"\x06limits\x18\x02 \x01(\v2\x1a.nantian.gateway.v1.LimitsR\x06limits\x12<\n" +
 	"\n" +
 	"access_log\x18\x03 \x01(\v2\x1d.nantian.gateway.v1.AccessLogR\taccessLog\x12'\n" +
-	"\x0ftrusted_proxies\x18\x04 \x03(\tR\x0etrustedProxies\"\x84\x02\n" +
+	"\x0ftrusted_proxies\x18\x04 \x03(\tR\x0etrustedProxies\x12L\n" +
+	"\x10rate_limit_store\x18\x05 \x01(\v2\".nantian.gateway.v1.RateLimitStoreR\x0erateLimitStore\x12:\n" +
+	"\x06prices\x18\x06 \x03(\v2\".nantian.gateway.v1.CataloguePriceR\x06prices\"\xbb\x02\n" +
+	"\x0eRateLimitStore\x12\x1c\n" +
+	"\taddresses\x18\x01 \x03(\tR\taddresses\x12\x18\n" +
+	"\acluster\x18\x02 \x01(\bR\acluster\x12)\n" +
+	"\x10sentinel_primary\x18\x03 \x01(\tR\x0fsentinelPrimary\x12\x1a\n" +
+	"\bdatabase\x18\x04 \x01(\rR\bdatabase\x12.\n" +
+	"\x03tls\x18\x05 \x01(\v2\x1c.nantian.gateway.v1.StoreTLSR\x03tls\x12\x16\n" +
+	"\x06secret\x18\x06 \x01(\tR\x06secret\x12'\n" +
+	"\x0fsentinel_secret\x18\a \x01(\tR\x0esentinelSecret\x12\x1d\n" +
+	"\n" +
+	"key_prefix\x18\b \x01(\tR\tkeyPrefix\x12\x1a\n" +
+	"\breplicas\x18\t \x01(\rR\breplicas\"\x83\x01\n" +
+	"\bStoreTLS\x12\x1f\n" +
+	"\vserver_name\x18\x01 \x01(\tR\n" +
+	"serverName\x12'\n" +
+	"\x0fca_certificates\x18\x02 \x03(\fR\x0ecaCertificates\x12-\n" +
+	"\x12client_certificate\x18\x03 \x01(\tR\x11clientCertificate\"W\n" +
+	"\x0eCataloguePrice\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12/\n" +
+	"\x05price\x18\x02 \x01(\v2\x19.nantian.gateway.v1.PriceR\x05price\"\x84\x02\n" +
 	"\x06Limits\x12(\n" +
 	"\x10max_request_body\x18\x01 \x01(\x04R\x0emaxRequestBody\x12(\n" +
 	"\x10max_request_head\x18\x02 \x01(\rR\x0emaxRequestHead\x12*\n" +
@@ -249,23 +524,31 @@ func file_runtime_proto_rawDescGZIP() []byte {
 	return file_runtime_proto_rawDescData
 }
 
-var file_runtime_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_runtime_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_runtime_proto_goTypes = []any{
 	(*Runtime)(nil),             // 0: nantian.gateway.v1.Runtime
-	(*Limits)(nil),              // 1: nantian.gateway.v1.Limits
-	(*AccessLog)(nil),           // 2: nantian.gateway.v1.AccessLog
-	(*durationpb.Duration)(nil), // 3: google.protobuf.Duration
+	(*RateLimitStore)(nil),      // 1: nantian.gateway.v1.RateLimitStore
+	(*StoreTLS)(nil),            // 2: nantian.gateway.v1.StoreTLS
+	(*CataloguePrice)(nil),      // 3: nantian.gateway.v1.CataloguePrice
+	(*Limits)(nil),              // 4: nantian.gateway.v1.Limits
+	(*AccessLog)(nil),           // 5: nantian.gateway.v1.AccessLog
+	(*Price)(nil),               // 6: nantian.gateway.v1.Price
+	(*durationpb.Duration)(nil), // 7: google.protobuf.Duration
 }
 var file_runtime_proto_depIdxs = []int32{
-	1, // 0: nantian.gateway.v1.Runtime.limits:type_name -> nantian.gateway.v1.Limits
-	2, // 1: nantian.gateway.v1.Runtime.access_log:type_name -> nantian.gateway.v1.AccessLog
-	3, // 2: nantian.gateway.v1.Limits.head_timeout:type_name -> google.protobuf.Duration
-	3, // 3: nantian.gateway.v1.Limits.idle_timeout:type_name -> google.protobuf.Duration
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 0: nantian.gateway.v1.Runtime.limits:type_name -> nantian.gateway.v1.Limits
+	5, // 1: nantian.gateway.v1.Runtime.access_log:type_name -> nantian.gateway.v1.AccessLog
+	1, // 2: nantian.gateway.v1.Runtime.rate_limit_store:type_name -> nantian.gateway.v1.RateLimitStore
+	3, // 3: nantian.gateway.v1.Runtime.prices:type_name -> nantian.gateway.v1.CataloguePrice
+	2, // 4: nantian.gateway.v1.RateLimitStore.tls:type_name -> nantian.gateway.v1.StoreTLS
+	6, // 5: nantian.gateway.v1.CataloguePrice.price:type_name -> nantian.gateway.v1.Price
+	7, // 6: nantian.gateway.v1.Limits.head_timeout:type_name -> google.protobuf.Duration
+	7, // 7: nantian.gateway.v1.Limits.idle_timeout:type_name -> google.protobuf.Duration
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_runtime_proto_init() }
@@ -273,13 +556,14 @@ func file_runtime_proto_init() {
 	if File_runtime_proto != nil {
 		return
 	}
+	file_ai_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runtime_proto_rawDesc), len(file_runtime_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -142,4 +142,11 @@ func (v *validator) runtime(r *Runtime) {
 		v.duration("head_timeout", r.GetLimits().GetHeadTimeout())
 		v.duration("idle_timeout", r.GetLimits().GetIdleTimeout())
 	})
+	if r.GetRateLimitStore() != nil {
+		v.in("rate_limit_store", func() { v.rateLimitStore(r.GetRateLimitStore()) })
+	}
+	each(v, "prices", r.GetPrices(), func(v *validator, p *CataloguePrice) {
+		v.pattern("model", p.GetModel())
+		v.price(p.GetPrice())
+	})
 }

@@ -68,7 +68,10 @@ func (v *validator) providerModel(m *ProviderModel) {
 	if m.GetName() == "" {
 		v.fail("name", "is empty")
 	}
-	p := m.GetPrice()
+	v.price(m.GetPrice())
+}
+
+func (v *validator) price(p *Price) {
 	for _, n := range []int64{p.GetInput(), p.GetCachedInput(), p.GetCacheWrite(), p.GetOutput()} {
 		if n < 0 {
 			v.fail("price", "%d is negative", n)

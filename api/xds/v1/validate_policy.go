@@ -130,7 +130,7 @@ func (v *validator) limit(l *Limit) {
 
 func (v *validator) calendar(c *Calendar) {
 	v.enum("period", c.GetPeriod())
-	if _, err := time.LoadLocation(c.GetTimeZone()); err != nil {
+	if _, err := time.LoadLocation(c.GetTimeZone()); err != nil || c.GetTimeZone() == "Local" {
 		v.fail("time_zone", "%q is not a time zone such as Europe/Berlin", c.GetTimeZone())
 	}
 }

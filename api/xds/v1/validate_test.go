@@ -37,6 +37,9 @@ func TestValidateAcceptsWhatIsWellFormed(t *testing.T) {
 	f(`model_map{key:"models/a/b" models{name:"gpt-*" targets{provider:"provider/a/b" model:"*"}}}`)
 	f(`secret{key:"secret/a/b" opaque{data{key:"token" value:"s"}}}`)
 	f(`runtime{key:"runtime" trusted_proxies:"10.0.0.0/8"}`)
+	f(`runtime{key:"runtime" rate_limit_store{addresses:"redis:6379" secret:"secret/a/b" tls{}} prices{model:"gpt-*" price{input:1}}}`)
+	f(`runtime{key:"runtime" rate_limit_store{addresses:["10.0.0.1:26379","[::1]:26379"] sentinel_primary:"m" sentinel_secret:"secret/a/b" database:2}}`)
+	f(`runtime{key:"runtime" rate_limit_store{addresses:"a:1" addresses:"b:2" cluster:true}}`)
 }
 
 func TestValidateNamesKeyAndField(t *testing.T) {
@@ -53,6 +56,15 @@ func TestValidateNamesKeyAndField(t *testing.T) {
 	f(`listener{key:"listener/a/b/c" port:70000 protocol:HTTP}`,
 		`listener/a/b/c: port: 70000 is not a port from 1 to 65535`)
 	f(`listener{key:"listener/a/b/c" port:1}`, `listener/a/b/c: protocol: is not set`)
+	f(`runtime{key:"runtime" rate_limit_store{}}`, `runtime: rate_limit_store.addresses: is empty`)
+	f(`runtime{key:"runtime" rate_limit_store{addresses:"redis"}}`, `runtime: rate_limit_store.addresses[0]: "redis" is not HOST:PORT`)
+	f(`runtime{key:"runtime" rate_limit_store{addresses:"a:1" addresses:"b:2"}}`,
+		`runtime: rate_limit_store.addresses: has several: they are for a cluster or for sentinels`)
+	f(`runtime{key:"runtime" rate_limit_store{addresses:"a:1" cluster:true database:1}}`,
+		`runtime: rate_limit_store.database: 1 is not there in a cluster, which has but 0`)
+	f(`runtime{key:"runtime" rate_limit_store{addresses:"a:1" sentinel_secret:"secret/a/b"}}`,
+		`runtime: rate_limit_store.sentinel_secret: is for sentinels`)
+	f(`runtime{key:"runtime" prices{model:"a**" price{input:-1}}}`, "runtime: prices[0].model: \"a**\" has more than one *\nruntime: prices[0].price: -1 is negative")
 	f(`listener{key:"listener/a/b/c" port:1 protocol:HTTP hostname:"A.example"}`,
 		`listener/a/b/c: hostname: "A.example" is not a lower case host name`)
 	f(`listener{key:"listener/a/b/c" port:1 protocol:HTTPS}`,
