@@ -108,7 +108,7 @@ func (s *standalone) tell(now map[string]slog.Level) {
 func (s *standalone) greeting(rs map[string]*xdsv1.Resource) string {
 	var b strings.Builder
 	for _, a := range s.gw.Addrs() {
-		fmt.Fprintf(&b, "\nNantian Gateway listens at %s\n", a)
+		fmt.Fprintf(&b, "\nNantian Gateway listens at %s%s\n", a, map[bool]string{true: " (UDP)"}[a.Network() == "udp"])
 	}
 	models := servedModels(rs)
 	if len(models) == 0 || len(s.gw.Addrs()) == 0 {

@@ -42,7 +42,7 @@ func of(in *resources.Set, k xdsv1.Key) []*xdsv1.Endpoint {
 	if !ok {
 		return nil
 	}
-	name, ok := portName(service, int32(k.Port))
+	name, ok := portName(service, k)
 	if !ok {
 		return nil
 	}
@@ -88,9 +88,9 @@ func compareBool(a, b bool) int {
 }
 
 // portName is the name of a Service's port, which its slices know it by.
-func portName(s *corev1.Service, port int32) (string, bool) {
+func portName(s *corev1.Service, k xdsv1.Key) (string, bool) {
 	for _, p := range s.Spec.Ports {
-		if p.Port == port {
+		if p.Port == int32(k.Port) && (p.Protocol == corev1.ProtocolUDP) == k.UDP {
 			return p.Name, true
 		}
 	}

@@ -40,6 +40,7 @@ var kinds = append([]Kind{
 	kind(discoveryv1.GroupName, coreVersion, "EndpointSlice", func(s *Set) *Index[*discoveryv1.EndpointSlice] { return &s.endpointSlices }),
 	kind(schema.GatewayGroup, "v1", "GatewayClass", func(s *Set) *Index[*gatewayv1.GatewayClass] { return &s.GatewayClasses }),
 	kind(schema.GatewayGroup, "v1", "Gateway", func(s *Set) *Index[*gatewayv1.Gateway] { return &s.Gateways }),
+	kind(schema.GatewayGroup, "v1", "ListenerSet", func(s *Set) *Index[*gatewayv1.ListenerSet] { return &s.ListenerSets }),
 	kind(schema.GatewayGroup, "v1", "HTTPRoute", func(s *Set) *Index[*gatewayv1.HTTPRoute] { return &s.HTTPRoutes }),
 	kind(schema.GatewayGroup, "v1", "GRPCRoute", func(s *Set) *Index[*gatewayv1.GRPCRoute] { return &s.GRPCRoutes }),
 	kind(schema.GatewayGroup, "v1", "TLSRoute", func(s *Set) *Index[*gatewayv1.TLSRoute] { return &s.TLSRoutes }),

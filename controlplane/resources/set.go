@@ -20,6 +20,7 @@ import (
 type Set struct {
 	GatewayClasses      Index[*gatewayv1.GatewayClass]
 	Gateways            Index[*gatewayv1.Gateway]
+	ListenerSets        Index[*gatewayv1.ListenerSet]
 	HTTPRoutes          Index[*gatewayv1.HTTPRoute]
 	GRPCRoutes          Index[*gatewayv1.GRPCRoute]
 	TLSRoutes           Index[*gatewayv1.TLSRoute]

@@ -74,7 +74,7 @@ func New() *Registry {
 	r := &Registry{kinds: map[k8sschema.GroupKind]*kind{}}
 	for name, file := range map[string]string{
 		"BackendTLSPolicy": "backendtlspolicies", "Gateway": "gateways", "GatewayClass": "gatewayclasses",
-		"GRPCRoute": "grpcroutes", "HTTPRoute": "httproutes", "ReferenceGrant": "referencegrants",
+		"GRPCRoute": "grpcroutes", "HTTPRoute": "httproutes", "ListenerSet": "listenersets", "ReferenceGrant": "referencegrants",
 		"TCPRoute": "tcproutes", "TLSRoute": "tlsroutes", "UDPRoute": "udproutes",
 	} {
 		r.add(GatewayGroup, name, gatewayAPI, "gatewayapi/"+file+".json")

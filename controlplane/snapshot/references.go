@@ -7,7 +7,7 @@ import xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 func References(r *xdsv1.Resource) []string {
 	switch m := r.GetKind().(type) {
 	case *xdsv1.Resource_Listener:
-		return m.Listener.GetTls().GetCertificates()
+		return append(some(m.Listener.GetClientCertificate()), m.Listener.GetTls().GetCertificates()...)
 	case *xdsv1.Resource_Route:
 		return ofRoute(m.Route)
 	case *xdsv1.Resource_Backend:

@@ -12,12 +12,14 @@ import (
 )
 
 // Update is the status of one object. Which of its lists are used depends on the kind: Conditions for GatewayClass, Gateway,
-// AIProvider and AIBackend, Listeners for Gateway, Parents for routes and policies.
+// AIProvider and AIBackend, Listeners for Gateway and ListenerSet, Parents for routes and policies.
 type Update struct {
 	Ref        resources.Ref
 	Origin     resources.Origin
 	Conditions []metav1.Condition
 	Listeners  []gatewayv1.ListenerStatus
+	// AttachedListenerSets is how many ListenerSets a Gateway has accepted; nil for other kinds.
+	AttachedListenerSets *int32
 	// Parents are the parents of a route, or the ancestors of a policy.
 	Parents []Parent
 	// Addresses are a Gateway's. Only a cluster knows them.

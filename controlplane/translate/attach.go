@@ -35,7 +35,7 @@ type route struct {
 func (t *translator) attach(r *route) {
 	u := status.Update{Ref: r.ref}
 	for _, p := range r.parents {
-		if ptr.Deref(p.Group, schema.GatewayGroup) != schema.GatewayGroup || ptr.Deref(p.Kind, "Gateway") != "Gateway" {
+		if kind := ptr.Deref(p.Kind, "Gateway"); ptr.Deref(p.Group, schema.GatewayGroup) != schema.GatewayGroup || kind != "Gateway" && kind != kindListenerSet {
 			continue
 		}
 		f, known := t.attachTo(r, p)
@@ -62,14 +62,12 @@ func (t *translator) attach(r *route) {
 
 // attachTo attaches a route to the listeners that one parentRef names. known is false for a Gateway of somebody else.
 func (t *translator) attachTo(r *route, p gatewayv1.ParentReference) (f *fault, known bool) {
-	namespace := string(ptr.Deref(p.Namespace, gatewayv1.Namespace(r.ref.Namespace)))
-	g := t.gateways[types.NamespacedName{Namespace: namespace, Name: string(p.Name)}]
-	if g == nil {
-		f := &fault{string(gatewayv1.RouteReasonNoMatchingParent), fmt.Sprintf("there is no Gateway %s/%s that is served here", namespace, p.Name)}
-		return f, t.o.Standalone
+	parent, listeners, f := t.parent(r, p)
+	if f != nil {
+		return f, parent != (resources.Ref{}) || t.o.Standalone
 	}
 	var named, allowed, matched int
-	for _, l := range g.listeners {
+	for _, l := range listeners {
 		if !names(p, l) {
 			continue
 		}
@@ -85,13 +83,31 @@ func (t *translator) attachTo(r *route, p gatewayv1.ParentReference) (f *fault, 
 	}
 	switch {
 	case named == 0:
-		return &fault{string(gatewayv1.RouteReasonNoMatchingParent), fmt.Sprintf("%s has no such listener", g.ref)}, true
+		return &fault{string(gatewayv1.RouteReasonNoMatchingParent), fmt.Sprintf("%s has no such listener", parent)}, true
 	case allowed == 0:
-		return &fault{string(gatewayv1.RouteReasonNotAllowedByListeners), fmt.Sprintf("no listener of %s allows %s of namespace %s", g.ref, r.ref.Kind, r.ref.Namespace)}, true
+		return &fault{string(gatewayv1.RouteReasonNotAllowedByListeners), fmt.Sprintf("no listener of %s allows %s of namespace %s", parent, r.ref.Kind, r.ref.Namespace)}, true
 	case matched == 0:
-		return &fault{string(gatewayv1.RouteReasonNoMatchingListenerHostname), fmt.Sprintf("no hostname of the route is one of %s", g.ref)}, true
+		return &fault{string(gatewayv1.RouteReasonNoMatchingListenerHostname), fmt.Sprintf("no hostname of the route is one of %s", parent)}, true
 	}
 	return nil, true
+}
+
+// parent finds the listeners of the Gateway or ListenerSet that a parentRef names. With a fault, ref is empty when the parent
+// is somebody else's.
+func (t *translator) parent(r *route, p gatewayv1.ParentReference) (ref resources.Ref, listeners []*listener, f *fault) {
+	name := types.NamespacedName{Namespace: string(ptr.Deref(p.Namespace, gatewayv1.Namespace(r.ref.Namespace))), Name: string(p.Name)}
+	kind := ptr.Deref(p.Kind, "Gateway")
+	if kind == "Gateway" {
+		if g := t.gateways[name]; g != nil {
+			return g.ref, g.own(), nil
+		}
+	} else if s := t.sets[name]; s != nil {
+		if s.refused != nil {
+			return s.ref, nil, &fault{string(gatewayv1.RouteReasonNoMatchingParent), fmt.Sprintf("%s is not accepted", s.ref)}
+		}
+		return s.ref, s.listeners, nil
+	}
+	return ref, nil, &fault{string(gatewayv1.RouteReasonNoMatchingParent), fmt.Sprintf("there is no %s %s that is served here", kind, name)}
 }
 
 // names says whether a parentRef means a listener.
@@ -112,7 +128,7 @@ func (t *translator) allows(l *listener, r *route) bool {
 	case gatewayv1.NamespacesFromAll:
 		return true
 	case gatewayv1.NamespacesFromSame:
-		return l.gateway.object.Namespace == r.ref.Namespace
+		return l.owner().Namespace == r.ref.Namespace
 	case gatewayv1.NamespacesFromSelector:
 		return l.namespaces.Matches(labels.Set(t.in.NamespaceLabels(r.ref.Namespace)))
 	}
@@ -134,22 +150,6 @@ func (r *route) join(l *listener, hosts []string) {
 	l.attached++
 	if r.wire != nil && l.served() {
 		r.wire.Parents = append(r.wire.Parents, &xdsv1.Parent{Listener: l.key, Hostnames: hosts})
-	}
-}
-
-// refuseOtherRoutes tells of routes of kinds that no listener takes yet.
-func (t *translator) refuseOtherRoutes() {
-	refuse := func(kind string, o metav1.Object, parents []gatewayv1.ParentReference) {
-		t.attach(&route{ref: routeRef(kind, o), object: o, parents: parents})
-	}
-	for _, r := range t.in.TLSRoutes.All() {
-		refuse("TLSRoute", r, r.Spec.ParentRefs)
-	}
-	for _, r := range t.in.TCPRoutes.All() {
-		refuse("TCPRoute", r, r.Spec.ParentRefs)
-	}
-	for _, r := range t.in.UDPRoutes.All() {
-		refuse("UDPRoute", r, r.Spec.ParentRefs)
 	}
 }
 

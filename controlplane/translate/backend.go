@@ -16,9 +16,10 @@ import (
 	"github.com/nantian-gw/nantian/crds/v1alpha1"
 )
 
-// backend is what was made of one port of a Service; fault says why it cannot be used.
+// backend is what was made of one port of a Service. fault says why it cannot be used, http why it cannot be spoken to in
+// HTTP.
 type backend struct {
-	fault *fault
+	fault, http *fault
 }
 
 // target resolves a backendRef of a route into w. The key is returned also when it cannot be used.
@@ -52,25 +53,45 @@ func invalidKind(to resources.Ref) *fault {
 	return &fault{string(gatewayv1.RouteReasonInvalidKind), fmt.Sprintf("the kind %s of group %q cannot be a backend here", to.Kind, to.Group)}
 }
 
-// serviceBackend resolves a reference that has to be to a Service, and returns the key of its Backend.
+// serviceBackend resolves a reference that has to be to a Service that speaks HTTP, and returns the key of its Backend.
 func (t *translator) serviceBackend(from resources.Ref, ref gatewayv1.BackendObjectReference) (string, *fault) {
+	key, b, f := t.servicePort(from, ref, false)
+	if f != nil {
+		return key, f
+	}
+	return key, copyFault(b.http)
+}
+
+// l4Target resolves a reference of a route of connections, or with udp of datagrams.
+func (t *translator) l4Target(from resources.Ref, ref gatewayv1.BackendObjectReference, udp bool) (string, *fault) {
+	key, _, f := t.servicePort(from, ref, udp)
+	return key, f
+}
+
+// servicePort resolves a reference that has to be to a Service. The key is returned also when it cannot be used.
+func (t *translator) servicePort(from resources.Ref, ref gatewayv1.BackendObjectReference, udp bool) (string, *backend, *fault) {
 	to := backendRef(from, ref)
 	if to.Group != "" || to.Kind != "Service" {
-		return "", invalidKind(to)
+		return "", nil, invalidKind(to)
 	}
 	if f := t.permit(from, to); f != nil {
-		return "", f
+		return "", nil, f
 	}
 	if ref.Port == nil {
-		return "", &fault{string(gatewayv1.RouteReasonBackendNotFound), fmt.Sprintf("a port is required for %s", to)}
+		return "", nil, &fault{string(gatewayv1.RouteReasonBackendNotFound), fmt.Sprintf("a port is required for %s", to)}
 	}
 	key := xdsv1.BackendKey(to.Namespace, to.Name, uint32(*ref.Port))
+	protocol := corev1.ProtocolTCP
+	if udp {
+		key, protocol = xdsv1.UDPBackendKey(to.Namespace, to.Name, uint32(*ref.Port)), corev1.ProtocolUDP
+	}
 	b := t.backends[key]
 	if b == nil {
-		b = &backend{fault: t.buildBackend(key, to, int32(*ref.Port))}
+		b = &backend{}
 		t.backends[key] = b
+		b.fault = t.buildBackend(b, key, to, int32(*ref.Port), protocol)
 	}
-	return key, copyFault(b.fault)
+	return key, b, copyFault(b.fault)
 }
 
 // copyFault lets a caller put its own place before the message.
@@ -83,39 +104,48 @@ func copyFault(f *fault) *fault {
 }
 
 // buildBackend puts the Backend of one port of a Service into the pool.
-func (t *translator) buildBackend(key string, ref resources.Ref, port int32) *fault {
+func (t *translator) buildBackend(b *backend, key string, ref resources.Ref, port int32, protocol corev1.Protocol) *fault {
 	service, ok := t.in.Services.Get(ref.Namespace, ref.Name)
 	if !ok {
 		return &fault{string(gatewayv1.RouteReasonBackendNotFound), fmt.Sprintf("there is no %s", ref)}
 	}
-	i := slices.IndexFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == port })
+	i := slices.IndexFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == port && p.Protocol == protocol })
 	external := service.Spec.Type == corev1.ServiceTypeExternalName
 	// A Service of type ExternalName needs no ports: any that is asked for is the host's own.
-	p := corev1.ServicePort{Port: port, Protocol: corev1.ProtocolTCP}
+	p := corev1.ServicePort{Port: port, Protocol: protocol}
 	if i >= 0 {
 		p = service.Spec.Ports[i]
+	} else if !external || len(service.Spec.Ports) > 0 {
+		return &fault{string(gatewayv1.RouteReasonBackendNotFound), fmt.Sprintf("%s has no %s port %d", ref, protocol, port)}
 	}
-	if p.Protocol != corev1.ProtocolTCP || (i < 0 && !(external && len(service.Spec.Ports) == 0)) {
-		return &fault{string(gatewayv1.RouteReasonBackendNotFound), fmt.Sprintf("%s has no TCP port %d", ref, port)}
+	out := &xdsv1.Backend{Key: key, Protocol: xdsv1.BackendProtocol_DATAGRAM}
+	if protocol == corev1.ProtocolTCP {
+		if f := t.speak(b, out, service, p); f != nil {
+			return f
+		}
 	}
-	tls, f := t.backendTLS(service, p.Name)
-	if f != nil {
-		return f
-	}
-	protocol, f := appProtocol(ptr.Deref(p.AppProtocol, ""), tls != nil)
-	if f != nil {
-		return f
-	}
-	if tls != nil && protocol == xdsv1.BackendProtocol_H2C {
-		// The same protocol with TLS below it is agreed on by ALPN. The policy's own message serves other ports too.
-		tls = proto.CloneOf(tls)
-		tls.H2 = true
-	}
-	out := &xdsv1.Backend{Key: key, Protocol: protocol, Tls: tls}
 	t.locate(out, service, p)
 	if err := t.put(&xdsv1.Resource{Kind: &xdsv1.Resource_Backend{Backend: out}}); err != nil {
 		return &fault{string(gatewayv1.RouteReasonBackendNotFound), oneLine(key, err)}
 	}
+	return nil
+}
+
+// speak says what is spoken to a TCP port.
+func (t *translator) speak(b *backend, out *xdsv1.Backend, service *corev1.Service, p corev1.ServicePort) (f *fault) {
+	tls, f := t.backendTLS(service, p.Name)
+	if f != nil {
+		return f
+	}
+	if out.Protocol, b.http = appProtocol(ptr.Deref(p.AppProtocol, ""), tls != nil); b.http != nil {
+		out.Protocol = xdsv1.BackendProtocol_HTTP1 // connections have no need of it
+	}
+	if tls != nil && out.Protocol == xdsv1.BackendProtocol_H2C {
+		// The same protocol with TLS below it is agreed on by ALPN. The policy's own message serves other ports too.
+		tls = proto.CloneOf(tls)
+		tls.H2 = true
+	}
+	out.Tls = tls
 	return nil
 }
 

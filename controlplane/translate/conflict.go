@@ -6,20 +6,50 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
-// findConflicts marks the listeners of a Gateway that a request could not tell apart. All of them are left out: the Gateway
-// API forbids to pick a winner. Listeners of protocols that are not served conflict with nobody.
+// findConflicts marks the listeners of a Gateway that could not be told apart. Of those in one object all are left out: the
+// Gateway API forbids to pick a winner. Between a Gateway and its ListenerSets, and between sets, the one that is preferred
+// stays (ListenerSetSpec.listeners). Listeners of protocols that are not served conflict with nobody.
 func (g *gateway) findConflicts() {
-	for _, a := range g.listeners {
-		for _, b := range g.listeners {
-			if a == b || len(kindsOf(a.spec.Protocol)) == 0 || len(kindsOf(b.spec.Protocol)) == 0 || a.spec.Port != b.spec.Port {
+	for i, l := range g.listeners {
+		for j, other := range g.listeners {
+			if i == j || l.set != other.set && j > i || len(kindsOf(other.spec)) == 0 || len(kindsOf(l.spec)) == 0 {
 				continue
 			}
-			switch {
-			case a.spec.Protocol != b.spec.Protocol:
-				a.conflict.add(&fault{string(gatewayv1.ListenerReasonProtocolConflict), fmt.Sprintf("port %d is %s here and %s on listener %s", a.spec.Port, a.spec.Protocol, b.spec.Protocol, b.spec.Name)})
-			case a.hostname == b.hostname:
-				a.conflict.add(&fault{string(gatewayv1.ListenerReasonHostnameConflict), fmt.Sprintf("port %d has the same hostname on listener %s", a.spec.Port, b.spec.Name)})
+			if l.set != other.set && len(other.conflict.list) > 0 && other.set != nil {
+				continue // it is left out itself
 			}
+			l.conflict.add(l.conflictWith(other))
 		}
 	}
+}
+
+// conflictWith is why a connection or request could not be told to be for l and not for other; nil: it can.
+func (l *listener) conflictWith(other *listener) *fault {
+	if l.spec.Port != other.spec.Port || (l.spec.Protocol == gatewayv1.UDPProtocolType) != (other.spec.Protocol == gatewayv1.UDPProtocolType) {
+		return nil
+	}
+	name := "listener " + string(other.spec.Name)
+	if other.set != l.set {
+		name = "another listener" // its name may be none of this owner's business
+	}
+	port := l.spec.Port
+	switch {
+	case family(l.spec.Protocol) != family(other.spec.Protocol):
+		return &fault{string(gatewayv1.ListenerReasonProtocolConflict), fmt.Sprintf("port %d is %s here and %s on %s", port, l.spec.Protocol, other.spec.Protocol, name)}
+	case l.spec.Protocol == gatewayv1.TCPProtocolType || l.spec.Protocol == gatewayv1.UDPProtocolType:
+		return &fault{string(gatewayv1.ListenerEntryReasonListenerConflict), fmt.Sprintf("port %d is that of %s as well", port, name)}
+	case l.hostname != other.hostname:
+		return nil
+	case l.spec.Protocol != other.spec.Protocol:
+		return &fault{string(gatewayv1.ListenerReasonProtocolConflict), fmt.Sprintf("port %d has the same hostname as %s on %s", port, other.spec.Protocol, name)}
+	}
+	return &fault{string(gatewayv1.ListenerReasonHostnameConflict), fmt.Sprintf("port %d has the same hostname on %s", port, name)}
+}
+
+// family is what the listeners of one port have to agree on. HTTPS and TLS are told apart by the server name.
+func family(p gatewayv1.ProtocolType) gatewayv1.ProtocolType {
+	if p == gatewayv1.HTTPSProtocolType {
+		return gatewayv1.TLSProtocolType
+	}
+	return p
 }

@@ -22,9 +22,14 @@ type gateway struct {
 	ref       resources.Ref
 	group     GroupName
 	addresses []string
+	// listeners are the Gateway's own, then those of the ListenerSets on it, in order of precedence.
 	listeners []*listener
-	// faults are why the Gateway as a whole is not accepted, unusable why it is not programmed.
-	faults, unusable faults
+	sets      []*listenerSet
+	// clientCertificate is the key of what backends with TLS are shown; empty: nothing.
+	clientCertificate string
+	// faults are why the Gateway as a whole is not accepted, unresolved what it names in vain, unusable why it is not
+	// programmed.
+	faults, unresolved, unusable faults
 }
 
 func gatewayRef(g *gatewayv1.Gateway) resources.Ref {
@@ -68,6 +73,10 @@ func (t *translator) buildGateways() {
 			t.strayGateway(object)
 		}
 	}
+	t.buildListenerSets()
+	for _, g := range t.gateways {
+		g.findConflicts()
+	}
 	t.sharePorts()
 }
 
@@ -78,10 +87,10 @@ func (t *translator) buildGateway(object *gatewayv1.Gateway) {
 	}
 	g.readAddresses()
 	g.refuseUnsupported()
+	t.readClientCertificate(g)
 	for i := range object.Spec.Listeners {
-		g.listeners = append(g.listeners, t.buildListener(g, &object.Spec.Listeners[i]))
+		g.listeners = append(g.listeners, t.buildListener(g, nil, &object.Spec.Listeners[i]))
 	}
-	g.findConflicts()
 	t.gateways[types.NamespacedName{Namespace: object.Namespace, Name: object.Name}] = g
 }
 
@@ -116,9 +125,6 @@ func (g *gateway) readAddresses() {
 // it.
 func (g *gateway) refuseUnsupported() {
 	spec := g.object.Spec
-	if spec.TLS != nil && spec.TLS.Backend != nil && spec.TLS.Backend.ClientCertificateRef != nil {
-		g.faults.add(&fault{string(gatewayv1.GatewayReasonInvalidParameters), "spec.tls.backend.clientCertificateRef is not supported by this version"})
-	}
 	if spec.Infrastructure != nil && spec.Infrastructure.ParametersRef != nil {
 		g.faults.add(&fault{string(gatewayv1.GatewayReasonInvalidParameters), "spec.infrastructure.parametersRef: this version has no kind of parameters"})
 	}
@@ -129,6 +135,7 @@ func (t *translator) sharePorts() {
 	type port struct {
 		group GroupName
 		port  gatewayv1.PortNumber
+		udp   bool
 	}
 	taken := map[port][]*gateway{}
 	for _, g := range t.byAge() {
@@ -136,7 +143,7 @@ func (t *translator) sharePorts() {
 			if !l.served() {
 				continue
 			}
-			p := port{g.group, l.spec.Port}
+			p := port{g.group, l.spec.Port, l.spec.Protocol == gatewayv1.UDPProtocolType}
 			i := slices.IndexFunc(taken[p], func(other *gateway) bool { return other != g && overlap(other.addresses, g.addresses) })
 			if i < 0 {
 				taken[p] = append(taken[p], g)
@@ -172,9 +179,10 @@ func (t *translator) byAge() []*gateway {
 func (t *translator) finishGateways() {
 	for _, g := range t.byAge() {
 		u := status.Update{Ref: g.ref, Conditions: g.conditions()}
-		for _, l := range g.listeners {
+		for _, l := range g.own() {
 			u.Listeners = append(u.Listeners, l.status())
 		}
+		u.AttachedListenerSets = g.attachedSets()
 		t.update(u)
 	}
 }
@@ -184,7 +192,7 @@ func (g *gateway) conditions() []metav1.Condition {
 	generation := g.object.Generation
 	var bad, good []string
 	served := false
-	for _, l := range g.listeners {
+	for _, l := range g.own() {
 		if l.accepted() {
 			good = append(good, string(l.spec.Name))
 		} else {
@@ -201,18 +209,25 @@ func (g *gateway) conditions() []metav1.Condition {
 	if len(g.unusable.list) == 0 && !served {
 		programmed = condition(programmed.Type, false, string(gatewayv1.GatewayReasonInvalid), "no listener can be served", generation)
 	}
+	list := []metav1.Condition{accepted, programmed}
+	if tls := g.object.Spec.TLS; tls != nil && tls.Backend != nil {
+		list = append(list, g.unresolved.condition(string(gatewayv1.GatewayConditionResolvedRefs), string(gatewayv1.GatewayReasonResolvedRefs), "all references are resolved", generation))
+	}
 	if !g.insecure() {
-		return []metav1.Condition{accepted, programmed}
+		return list
 	}
 	insecure := condition(string(gatewayv1.GatewayConditionInsecureFrontendValidationMode), true, string(gatewayv1.GatewayReasonConfigurationChanged),
 		"spec.tls.frontend lets clients in whose certificate is missing or not valid", generation)
-	return []metav1.Condition{accepted, programmed, insecure}
+	return append(list, insecure)
 }
+
+// own are the listeners that stand in the Gateway itself.
+func (g *gateway) own() []*listener { return g.listeners[:len(g.object.Spec.Listeners)] }
 
 // insecure says whether clients without a valid certificate are let in where certificates are looked at.
 func (g *gateway) insecure() bool {
-	return slices.ContainsFunc(g.object.Spec.Listeners, func(l gatewayv1.Listener) bool {
-		v := frontendValidation(g.object, l.Port)
-		return l.Protocol == gatewayv1.HTTPSProtocolType && v != nil && v.Mode == gatewayv1.AllowInsecureFallback
+	return slices.ContainsFunc(g.listeners, func(l *listener) bool {
+		v := frontendValidation(g.object, l.spec.Port)
+		return l.spec.Protocol == gatewayv1.HTTPSProtocolType && v != nil && v.Mode == gatewayv1.AllowInsecureFallback
 	})
 }

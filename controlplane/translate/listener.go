@@ -10,12 +10,15 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/controlplane/resources"
 	"github.com/nantian-gw/nantian/controlplane/schema"
 )
 
-// listener is one listener of a Gateway of ours.
+// listener is one listener of a Gateway of ours, its own or of a ListenerSet.
 type listener struct {
-	gateway  *gateway
+	gateway *gateway
+	// set is the ListenerSet that has the listener; nil: it is the Gateway's own.
+	set      *listenerSet
 	spec     *gatewayv1.Listener
 	key      string
 	hostname string
@@ -33,30 +36,55 @@ type listener struct {
 	kept bool
 }
 
-// kindsOf lists the kinds of routes that a protocol takes; none: the protocol is not served.
-func kindsOf(p gatewayv1.ProtocolType) []gatewayv1.Kind {
-	switch p {
+// kindsOf lists the kinds of routes that a listener may take; none: its protocol is not served. The bytes of a connection
+// whose TLS ends here are a TCP connection's.
+func kindsOf(spec *gatewayv1.Listener) []gatewayv1.Kind {
+	switch spec.Protocol {
 	case gatewayv1.HTTPProtocolType, gatewayv1.HTTPSProtocolType:
 		return []gatewayv1.Kind{"HTTPRoute", "GRPCRoute"}
+	case gatewayv1.TLSProtocolType:
+		if passthrough(spec) {
+			return []gatewayv1.Kind{"TLSRoute"}
+		}
+		return []gatewayv1.Kind{"TLSRoute", "TCPRoute"}
+	case gatewayv1.TCPProtocolType:
+		return []gatewayv1.Kind{"TCPRoute"}
+	case gatewayv1.UDPProtocolType:
+		return []gatewayv1.Kind{"UDPRoute"}
 	}
 	return nil
 }
 
-func (t *translator) buildListener(g *gateway, spec *gatewayv1.Listener) *listener {
-	l := &listener{gateway: g, spec: spec, key: xdsv1.ListenerKey(g.object.Namespace, g.object.Name, string(spec.Name))}
+func passthrough(spec *gatewayv1.Listener) bool {
+	return spec.TLS != nil && ptr.Deref(spec.TLS.Mode, gatewayv1.TLSModeTerminate) == gatewayv1.TLSModePassthrough
+}
+
+var protocols = map[gatewayv1.ProtocolType]xdsv1.Protocol{
+	gatewayv1.HTTPProtocolType: xdsv1.Protocol_HTTP, gatewayv1.HTTPSProtocolType: xdsv1.Protocol_HTTPS,
+	gatewayv1.TLSProtocolType: xdsv1.Protocol_TLS, gatewayv1.TCPProtocolType: xdsv1.Protocol_TCP, gatewayv1.UDPProtocolType: xdsv1.Protocol_UDP,
+}
+
+// buildListener makes a listener of a Gateway, or with set of a ListenerSet on it.
+func (t *translator) buildListener(g *gateway, set *listenerSet, spec *gatewayv1.Listener) *listener {
+	l := &listener{gateway: g, set: set, spec: spec, key: xdsv1.ListenerKey(g.object.Namespace, g.object.Name, string(spec.Name))}
+	name := string(spec.Name)
+	if set != nil {
+		l.key = xdsv1.ListenerSetKey(set.object.Namespace, set.object.Name, name)
+		name = set.object.Namespace + "/" + set.object.Name + "/" + name
+	}
 	l.hostname = strings.ToLower(string(ptr.Deref(spec.Hostname, "")))
 	l.readKinds()
 	l.readNamespaces()
 	wire := &xdsv1.Listener{
-		Key: l.key, Gateway: g.object.Namespace + "/" + g.object.Name, Name: string(spec.Name),
-		Addresses: g.addresses, Port: uint32(spec.Port), Hostname: l.hostname, Protocol: xdsv1.Protocol_HTTP,
+		Key: l.key, Gateway: g.object.Namespace + "/" + g.object.Name, Name: name,
+		Addresses: g.addresses, Port: uint32(spec.Port), Hostname: l.hostname, Protocol: protocols[spec.Protocol],
+		ClientCertificate: g.clientCertificate,
 	}
-	if spec.Protocol == gatewayv1.HTTPSProtocolType {
-		wire.Protocol = xdsv1.Protocol_HTTPS
+	if spec.Protocol == gatewayv1.HTTPSProtocolType || spec.Protocol == gatewayv1.TLSProtocolType {
 		wire.Tls = t.listenerTLS(l)
 	}
-	if len(kindsOf(spec.Protocol)) == 0 {
-		l.invalid.add(&fault{string(gatewayv1.ListenerReasonUnsupportedProtocol), fmt.Sprintf("protocol: %s is not served by this version, only HTTP and HTTPS", spec.Protocol)})
+	if len(kindsOf(spec)) == 0 {
+		l.invalid.add(&fault{string(gatewayv1.ListenerReasonUnsupportedProtocol), fmt.Sprintf("protocol: %s is not one of HTTP, HTTPS, TLS, TCP and UDP", spec.Protocol)})
 	}
 	if len(l.invalid.list) == 0 && !l.broken {
 		if err := t.put(&xdsv1.Resource{Kind: &xdsv1.Resource_Listener{Listener: wire}}); err != nil {
@@ -69,7 +97,7 @@ func (t *translator) buildListener(g *gateway, spec *gatewayv1.Listener) *listen
 
 // readKinds finds the kinds of routes that may attach: those of the protocol, and of these the ones that are allowed.
 func (l *listener) readKinds() {
-	own := kindsOf(l.spec.Protocol)
+	own := kindsOf(l.spec)
 	if l.spec.AllowedRoutes == nil || len(l.spec.AllowedRoutes.Kinds) == 0 {
 		for _, k := range own {
 			l.kinds = append(l.kinds, routeKind(k))
@@ -112,6 +140,21 @@ func (l *listener) from() gatewayv1.FromNamespaces {
 	return ptr.Deref(l.spec.AllowedRoutes.Namespaces.From, gatewayv1.NamespacesFromSame)
 }
 
+// owner is the object that the listener stands in.
+func (l *listener) owner() resources.Ref {
+	if l.set != nil {
+		return l.set.ref
+	}
+	return l.gateway.ref
+}
+
+func (l *listener) generation() int64 {
+	if l.set != nil {
+		return l.set.object.Generation
+	}
+	return l.gateway.object.Generation
+}
+
 // accepted says whether the listener is as it should be, its references aside.
 func (l *listener) accepted() bool {
 	return len(l.invalid.list) == 0 && len(l.conflict.list) == 0
@@ -124,7 +167,7 @@ func (l *listener) served() bool {
 }
 
 func (l *listener) status() gatewayv1.ListenerStatus {
-	generation := l.gateway.object.Generation
+	generation := l.generation()
 	accepted := l.invalid.with(&l.conflict)
 	conflicted := condition(string(gatewayv1.ListenerConditionConflicted), false, string(gatewayv1.ListenerReasonNoConflicts), "no conflicts", generation)
 	if len(l.conflict.list) > 0 {
@@ -134,6 +177,9 @@ func (l *listener) status() gatewayv1.ListenerStatus {
 	programmed := l.unusable.condition(string(gatewayv1.ListenerConditionProgrammed), string(gatewayv1.ListenerReasonProgrammed), "the listener is programmed", generation)
 	if len(l.unusable.list) == 0 && !l.served() {
 		programmed = condition(programmed.Type, false, string(gatewayv1.ListenerReasonInvalid), "the listener cannot be served", generation)
+		if l.set != nil && len(l.conflict.list) > 0 {
+			programmed.Reason = l.conflict.list[0].reason
+		}
 	}
 	kinds := l.kinds
 	if kinds == nil {

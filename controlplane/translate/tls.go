@@ -16,13 +16,16 @@ import (
 // caKey is the key of a ConfigMap's data that has a bundle of CA certificates.
 const caKey = "ca.crt"
 
-// listenerTLS reads the certificates of an HTTPS listener. Those that are not valid are left out; with none left the
-// listener is broken.
+// listenerTLS reads the certificates of a listener of HTTPS or TLS. Those that are not valid are left out; with none left
+// the listener is broken. One that passes TLS through needs none.
 func (t *translator) listenerTLS(l *listener) *xdsv1.ListenerTLS {
+	if passthrough(l.spec) {
+		return &xdsv1.ListenerTLS{Mode: xdsv1.ListenerTLS_PASSTHROUGH}
+	}
 	out := &xdsv1.ListenerTLS{Mode: xdsv1.ListenerTLS_TERMINATE}
 	if l.spec.TLS != nil {
 		for i, ref := range l.spec.TLS.CertificateRefs {
-			key, f := t.certificate(l.gateway.ref, ref)
+			key, f := t.certificate(l.owner(), ref)
 			if f != nil {
 				f.message = fmt.Sprintf("tls.certificateRefs[%d]: %s", i, f.message)
 				l.unresolved.add(f)
@@ -37,7 +40,9 @@ func (t *translator) listenerTLS(l *listener) *xdsv1.ListenerTLS {
 			l.unresolved.add(&fault{string(gatewayv1.ListenerReasonInvalidCertificateRef), "tls.certificateRefs is empty"})
 		}
 	}
-	out.ClientValidation = t.clientValidation(l)
+	if l.spec.Protocol == gatewayv1.HTTPSProtocolType { // spec.tls.frontend is for these alone
+		out.ClientValidation = t.clientValidation(l)
+	}
 	return out
 }
 
@@ -74,6 +79,25 @@ func (t *translator) putCertificate(to resources.Ref, secret *corev1.Secret) (st
 		Key: key, Kind: &xdsv1.Secret_Certificate{Certificate: &xdsv1.Certificate{Chain: chain, PrivateKey: private}},
 	}}}
 	return key, nil
+}
+
+// readClientCertificate reads what a Gateway shows to backends with TLS. A reference that leads nowhere leaves the Gateway
+// accepted (Gateway API, GatewayBackendTLS): backends that ask for a certificate refuse it themselves.
+func (t *translator) readClientCertificate(g *gateway) {
+	spec := g.object.Spec.TLS
+	if spec == nil || spec.Backend == nil || spec.Backend.ClientCertificateRef == nil {
+		return
+	}
+	key, f := t.certificate(g.ref, *spec.Backend.ClientCertificateRef)
+	if f == nil {
+		g.clientCertificate = key
+		return
+	}
+	if f.reason == string(gatewayv1.ListenerReasonInvalidCertificateRef) {
+		f.reason = string(gatewayv1.GatewayReasonInvalidClientCertificateRef)
+	}
+	f.message = "spec.tls.backend.clientCertificateRef: " + f.message
+	g.unresolved.add(f)
 }
 
 // clientValidation reads how the certificates of clients are checked on the listener's port. With no valid CA the listener

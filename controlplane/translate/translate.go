@@ -61,6 +61,7 @@ type translator struct {
 	o  Options
 
 	gateways map[types.NamespacedName]*gateway
+	sets     map[types.NamespacedName]*listenerSet
 	routes   []*route
 	// pool has every resource that was built, referenced or not, by key.
 	pool map[string]*xdsv1.Resource
@@ -81,7 +82,7 @@ func Translate(in *resources.Set, o Options) (*Result, error) {
 	}
 	t := &translator{
 		in: in, o: o,
-		gateways: map[types.NamespacedName]*gateway{}, pool: map[string]*xdsv1.Resource{},
+		gateways: map[types.NamespacedName]*gateway{}, sets: map[types.NamespacedName]*listenerSet{}, pool: map[string]*xdsv1.Resource{},
 		backends: map[string]*backend{}, providers: map[string]*provider{}, models: map[string]*modelMap{},
 		policies: map[types.NamespacedName][]*tlsPolicy{}, refused: map[string]error{},
 	}
@@ -92,9 +93,10 @@ func Translate(in *resources.Set, o Options) (*Result, error) {
 	t.buildModels()
 	t.buildHTTPRoutes()
 	t.buildGRPCRoutes()
-	t.refuseOtherRoutes()
+	t.buildL4Routes()
 	t.buildTokenPolicies()
 	t.finishGateways()
+	t.finishListenerSets()
 	t.finishTLSPolicies()
 	t.buildPromptGuards()
 	return t.result()

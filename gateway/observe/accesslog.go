@@ -97,13 +97,18 @@ func (l *AccessLog) poke() {
 
 // record adds the line of one exchange.
 func (l *AccessLog) record(x *exchange.Exchange, status int, sent int64, took time.Duration) {
+	l.add(func(b []byte) []byte { return appendLine(b, x, status, sent, took) })
+}
+
+// add adds what appendTo appends, which is one line.
+func (l *AccessLog) add(appendTo func([]byte) []byte) {
 	l.mu.Lock()
 	if len(l.pending) > maxPending || l.closed {
 		l.mu.Unlock()
 		l.dropped()
 		return
 	}
-	l.pending = appendLine(l.pending, x, status, sent, took)
+	l.pending = appendTo(l.pending)
 	full := len(l.pending) >= flushAt
 	l.mu.Unlock()
 	if full {

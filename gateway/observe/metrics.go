@@ -32,7 +32,8 @@ type Metrics struct {
 	configs     *prometheus.CounterVec
 	logDropped  prometheus.Counter
 
-	model modelMetrics
+	model   modelMetrics
+	session sessionMetrics
 }
 
 // Buckets in seconds: proxying takes less than a millisecond, a model may think for minutes.
@@ -40,7 +41,7 @@ var durationBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .2
 
 // NewMetrics makes the instruments and registers them.
 func NewMetrics() *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), model: newModelMetrics()}
+	m := &Metrics{registry: prometheus.NewRegistry(), model: newModelMetrics(), session: newSessionMetrics()}
 	m.requests = counters("nantian_requests_total", "Requests by route, backend and status; 499 is a client that left.", "gateway", "route", "backend", "code")
 	m.durations = histograms("nantian_request_duration_seconds", "Time from the request's head to the last byte of the response.", durationBuckets, "gateway", "route")
 	m.sent = counters("nantian_response_bytes_total", "Bytes of responses written to clients, heads included for HTTP/1.1.", "gateway", "route")
@@ -53,6 +54,7 @@ func NewMetrics() *Metrics {
 	m.registry.MustRegister(m.requests, m.durations, m.sent, m.connections, m.acceptWaits, m.panics, m.mirrors, m.configs, m.logDropped,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(m.model.all()...)
+	m.registry.MustRegister(m.session.all()...)
 	return m
 }
 

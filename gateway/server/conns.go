@@ -161,12 +161,24 @@ func (c *conns) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for cc := range c.all {
-		if t, ok := cc.Conn.(*net.TCPConn); ok {
-			t.CloseRead()
-			t.CloseWrite()
-		}
-		cc.Conn.SetDeadline(past)
+		cc.cut()
 	}
+}
+
+// cut ends what is served, by itself or as the client could.
+func (c *clientConn) cut() {
+	c.mu.Lock()
+	end := c.end
+	c.mu.Unlock()
+	if end != nil {
+		end()
+		return
+	}
+	if t, ok := c.Conn.(*net.TCPConn); ok {
+		t.CloseRead()
+		t.CloseWrite()
+	}
+	c.Conn.SetDeadline(past)
 }
 
 // clientConn is a client's connection below TLS, and its place among all connections. What was read ahead to tell
@@ -182,6 +194,8 @@ type clientConn struct {
 	rested        atomic.Bool // has served something and waits for more
 
 	mu sync.Mutex
+	// end, if set, ends what is served when the connection is cut.
+	end func()
 	// busy is set while something is served: a connection that is not may be closed at any time. hurried says that it
 	// has been asked to end.
 	busy, hurried bool
@@ -222,6 +236,16 @@ func (c *clientConn) leavePort() {
 		c.hurry()
 	}
 }
+
+// onCut says how to end what is served when the connection is cut; nil: it notices itself.
+func (c *clientConn) onCut(end func()) {
+	c.mu.Lock()
+	c.end = end
+	c.mu.Unlock()
+}
+
+// NetConn is the connection below.
+func (c *clientConn) NetConn() net.Conn { return c.Conn }
 
 // idleEnded says whether the connection has been hurried.
 func (c *clientConn) idleEnded() bool {

@@ -12,24 +12,33 @@ import (
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/h1"
+	"github.com/nantian-gw/nantian/gateway/l4"
 	"github.com/nantian-gw/nantian/gateway/table"
 )
 
 // port is one address that clients connect to.
 type port struct {
-	server   *Server
-	ln       net.Listener
-	protocol xdsv1.Protocol
-	scheme   string
-	table    atomic.Pointer[table.Port]
-	tls      *tls.Config
-	stopped  atomic.Bool
+	server  *Server
+	ln      net.Listener
+	family  xdsv1.Protocol
+	scheme  string
+	table   atomic.Pointer[table.Port]
+	tls     *tls.Config
+	stopped atomic.Bool
+}
+
+// family is what a port is as long as it is open: one of HTTPS may become one of TLS too, and the other way round.
+func family(p xdsv1.Protocol) xdsv1.Protocol {
+	if p == xdsv1.Protocol_TLS {
+		return xdsv1.Protocol_HTTPS
+	}
+	return p
 }
 
 func newPort(s *Server, ln net.Listener, tp *table.Port) *port {
-	p := &port{server: s, ln: ln, protocol: tp.Protocol, scheme: "http"}
+	p := &port{server: s, ln: ln, family: family(tp.Protocol), scheme: "http"}
 	p.table.Store(tp)
-	if tp.Protocol == xdsv1.Protocol_HTTPS {
+	if p.family == xdsv1.Protocol_HTTPS {
 		p.scheme = "https"
 		p.tls = &tls.Config{
 			NextProtos:         []string{"h2", "http/1.1"},
@@ -89,10 +98,27 @@ func (p *port) serve(c *clientConn) {
 		c.Close()
 		return
 	}
-	if p.tls != nil {
-		p.serveTLS(c)
-		return
+	tp := p.table.Load()
+	if tp.ProxyProtocol {
+		if err := c.proxied(); err != nil {
+			p.newStream(c, tp.Protocol.String()).refuse(l4.Handshake)
+			return
+		}
 	}
+	switch tp.Protocol {
+	case xdsv1.Protocol_TCP:
+		p.serveTCP(c, tp)
+	case xdsv1.Protocol_TLS:
+		p.serveHello(c)
+	case xdsv1.Protocol_HTTPS:
+		p.serveTLS(c)
+	default:
+		p.serveHTTP(c)
+	}
+}
+
+// serveHTTP tells the versions of HTTP apart where there is no TLS.
+func (p *port) serveHTTP(c *clientConn) {
 	r := h1.NewReader(c.Conn)
 	if isPreface(&r) {
 		c.ahead = r.Drained()

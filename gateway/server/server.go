@@ -14,7 +14,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/l4"
 	"github.com/nantian-gw/nantian/gateway/table"
 )
 
@@ -51,6 +53,8 @@ type Observer interface {
 	Panicked(err error, stack []byte)
 	// Connections reports a change of the number of open connections by delta.
 	Connections(delta int)
+	// Connections and datagrams that are no HTTP are told of as sessions.
+	l4.Observer
 	// AcceptWaited counts connections that had to wait because all descriptors were in use.
 	AcceptWaited()
 }
@@ -78,9 +82,12 @@ type Server struct {
 	life context.Context
 	end  context.CancelFunc
 
-	mu    sync.Mutex
-	ports map[netip.AddrPort]*port
-	wg    sync.WaitGroup
+	mu        sync.Mutex
+	ports     map[netip.AddrPort]*port
+	datagrams map[netip.AddrPort]*datagramPort
+	wg        sync.WaitGroup
+	// datagramBudget is what all UDP ports have together.
+	datagramBudget l4.Budget
 }
 
 // New makes a server without ports.
@@ -89,7 +96,11 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch for clients that leave: %w", err)
 	}
-	s := &Server{o: o, observer: o.Observer, log: o.Log, hangups: w, conns: newConns(), ports: map[netip.AddrPort]*port{}}
+	s := &Server{
+		o: o, observer: o.Observer, log: o.Log, hangups: w, conns: newConns(),
+		ports: map[netip.AddrPort]*port{}, datagrams: map[netip.AddrPort]*datagramPort{},
+	}
+	s.datagramBudget.Max = min(maxDatagramSessions, int64(s.conns.limit)/2+1)
 	s.life, s.end = context.WithCancel(context.Background())
 	s.wg.Go(w.run)
 	s.SetLimits(Limits{})
@@ -126,22 +137,34 @@ func (s *Server) Update(t *table.Table) error {
 	}
 	wanted, errs := s.wanted(t)
 	for addr, p := range s.ports { // first: a listener may have moved from all addresses to one, or back
-		if wanted[addr] == nil {
+		if wanted[place{addr, false}] == nil {
 			p.stop()
 			delete(s.ports, addr)
 		}
 	}
-	for addr, tp := range wanted {
-		if err := s.updatePort(addr, tp); err != nil {
+	for addr, p := range s.datagrams {
+		if wanted[place{addr, true}] == nil {
+			p.Close()
+			delete(s.datagrams, addr)
+		}
+	}
+	for at, tp := range wanted {
+		if err := s.updatePort(at, tp); err != nil {
 			errs = append(errs, fmt.Errorf("port %d: %w", tp.Port, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
+// place is where a port is: connections and datagrams have numbers of their own.
+type place struct {
+	addr netip.AddrPort
+	udp  bool
+}
+
 // wanted are the ports of a table by the address to listen at.
-func (s *Server) wanted(t *table.Table) (map[netip.AddrPort]*table.Port, []error) {
-	out := map[netip.AddrPort]*table.Port{}
+func (s *Server) wanted(t *table.Table) (map[place]*table.Port, []error) {
+	out := map[place]*table.Port{}
 	var errs []error
 	for _, tp := range t.Ports() {
 		addr, err := s.address(tp)
@@ -149,7 +172,7 @@ func (s *Server) wanted(t *table.Table) (map[netip.AddrPort]*table.Port, []error
 			errs = append(errs, fmt.Errorf("port %d: %w", tp.Port, err))
 			continue
 		}
-		out[addr] = tp
+		out[place{addr, tp.Protocol == xdsv1.Protocol_UDP}] = tp
 	}
 	return out, errs
 }
@@ -166,9 +189,16 @@ func (s *Server) address(tp *table.Port) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ip, uint16(tp.Port)), err
 }
 
-func (s *Server) updatePort(addr netip.AddrPort, tp *table.Port) error {
+func (s *Server) updatePort(at place, tp *table.Port) error {
+	addr := at.addr
+	if d := s.datagrams[addr]; at.udp && d != nil {
+		d.table.Store(tp)
+		return nil
+	} else if at.udp {
+		return s.openDatagrams(addr, tp)
+	}
 	p := s.ports[addr]
-	if p != nil && p.protocol == tp.Protocol {
+	if p != nil && p.family == family(tp.Protocol) {
 		p.table.Store(tp)
 		return nil
 	}
@@ -204,6 +234,9 @@ func (s *Server) Addrs() []net.Addr {
 	for _, p := range s.ports {
 		out = append(out, p.ln.Addr())
 	}
+	for _, p := range s.datagrams {
+		out = append(out, p.Addr())
+	}
 	return out
 }
 
@@ -219,6 +252,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	f := s.h2.Load()
 	h2 := make(chan error, 1)
 	go func() { h2 <- f.Shutdown(ctx) }()
+	s.wg.Go(func() { s.drainDatagrams(ctx) })
 	err := s.conns.drain(ctx)
 	if h2err := <-h2; err == nil {
 		err = h2err

@@ -24,9 +24,10 @@ type Clusters struct {
 // cluster is a cluster with what it was made of.
 type cluster struct {
 	*upstream.Cluster
-	backend *xdsv1.Backend
-	secret  *xdsv1.Secret // the client certificate
-	maxHead uint32
+	backend     *xdsv1.Backend
+	certificate string        // key of the client certificate
+	secret      *xdsv1.Secret // the client certificate
+	maxHead     uint32
 }
 
 func newClusters(rs map[string]*xdsv1.Resource, prev *Clusters) *Clusters {
@@ -48,25 +49,31 @@ func (c *Clusters) finish() {
 
 // For is the cluster of a backend. It has the endpoints that the table before gave it, or none yet. The error names key and
 // field.
-func (c *Clusters) For(key string) (*upstream.Cluster, error) { return c.forBackend(key, false) }
+func (c *Clusters) For(key string) (*upstream.Cluster, error) { return c.forBackend(ask{key: key}) }
 
 // forBackend is For; grpc asks for HTTP/2, which gRPC needs whatever the Service says of its port. A backend that also
-// serves other routes by HTTP/1.1 has two clusters then.
-func (c *Clusters) forBackend(key string, grpc bool) (*upstream.Cluster, error) {
+// serves other routes by HTTP/1.1 has two clusters then, and one for each certificate that Gateways show to it.
+func (c *Clusters) forBackend(a ask) (*upstream.Cluster, error) {
+	key := a.key
 	b := c.resources[key].GetBackend()
 	if b == nil {
 		return nil, fmt.Errorf("%s: there is no such backend", key)
 	}
-	h2 := b.GetProtocol() == xdsv1.BackendProtocol_H2C || b.GetTls().GetH2() || grpc
+	h2 := b.GetProtocol() == xdsv1.BackendProtocol_H2C || b.GetTls().GetH2() || a.grpc
 	id := key
 	if h2 {
 		id += " h2"
+	}
+	certificate := b.GetTls().GetClientCertificate()
+	if certificate == "" && b.GetTls() != nil && a.certificate != "" {
+		certificate = a.certificate
+		id += " " + certificate
 	}
 	if cl := c.byID[id]; cl != nil {
 		return cl.Cluster, nil
 	}
 	cl := &cluster{
-		backend: b, secret: c.resources[b.GetTls().GetClientCertificate()].GetSecret(),
+		backend: b, certificate: certificate, secret: c.resources[certificate].GetSecret(),
 		maxHead: c.resources[xdsv1.RuntimeKey].GetRuntime().GetLimits().GetMaxResponseHead(),
 	}
 	if old := c.before(id); old != nil && old.sameBackend(cl) {
@@ -100,10 +107,11 @@ func (c *Clusters) dial(cl *cluster, h2 bool) error {
 		MaxInFlight:     int64(b.GetLoadBalancing().GetMaxInFlight()),
 		MaxResponseHead: int(cl.maxHead),
 		LoadBalancing:   b.GetLoadBalancing().GetPolicy(),
+		ProxyProtocol:   int(b.GetProxyProtocol()),
 	}
 	if b.GetTls() != nil {
 		t := proto.CloneOf(b.GetTls())
-		t.H2 = h2
+		t.H2, t.ClientCertificate = h2, cl.certificate
 		var err error
 		if cfg.TLS, err = c.TLS(t, cfg.Host); err != nil {
 			return fmt.Errorf("tls.%w", err)
@@ -119,7 +127,11 @@ func backendName(key string) string {
 	if err != nil {
 		return key
 	}
-	return k.Namespace + "/" + k.Name + ":" + strconv.FormatUint(uint64(k.Port), 10)
+	name := k.Namespace + "/" + k.Name + ":" + strconv.FormatUint(uint64(k.Port), 10)
+	if k.UDP {
+		name += "/udp"
+	}
+	return name
 }
 
 // ForConfig is the cluster of a configuration that is not that of a backend; hash stands for all of it, cfg.Key included.

@@ -67,7 +67,7 @@ func (c *compiler) compileListeners() {
 		}
 	}
 	c.table.ports = slices.SortedFunc(maps.Values(ports), func(a, b *Port) int {
-		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Address, b.Address))
+		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Address, b.Address), cmp.Compare(a.Protocol, b.Protocol))
 	})
 }
 
@@ -75,8 +75,11 @@ func (c *compiler) compileListener(m *xdsv1.Listener, ports map[string]*Port) er
 	l := &Listener{Key: m.GetKey(), Gateway: m.GetGateway(), Name: m.GetName(), Hostname: m.GetHostname(), msg: m}
 	c.listeners[m.GetKey()] = l
 	switch m.GetProtocol() {
-	case xdsv1.Protocol_HTTP:
-	case xdsv1.Protocol_HTTPS:
+	case xdsv1.Protocol_HTTP, xdsv1.Protocol_TCP, xdsv1.Protocol_UDP:
+	case xdsv1.Protocol_HTTPS, xdsv1.Protocol_TLS:
+		if m.GetTls().GetMode() == xdsv1.ListenerTLS_PASSTHROUGH && m.GetProtocol() == xdsv1.Protocol_TLS {
+			break
+		}
 		var err error
 		if l.tls, err = c.listenerTLS(m); err != nil {
 			return err
@@ -97,22 +100,36 @@ func (c *compiler) compileListener(m *xdsv1.Listener, ports map[string]*Port) er
 }
 
 func addToPort(ports map[string]*Port, address string, l *Listener) error {
-	id := fmt.Sprintf("%s %d", address, l.msg.GetPort())
+	protocol := l.msg.GetProtocol()
+	id := fmt.Sprintf("%s %d %t", address, l.msg.GetPort(), protocol == xdsv1.Protocol_UDP)
 	p := ports[id]
 	if p == nil {
-		p = &Port{Address: address, Port: l.msg.GetPort(), Protocol: l.msg.GetProtocol()}
+		p = &Port{Address: address, Port: l.msg.GetPort(), Protocol: protocol, ProxyProtocol: l.msg.GetProxyProtocol()}
 		ports[id] = p
 	} else {
 		p.several = true
 	}
-	if p.Protocol != l.msg.GetProtocol() {
+	switch {
+	case family(p.Protocol) != family(protocol):
 		return fmt.Errorf("protocol: port %d speaks %s for other listeners", p.Port, p.Protocol)
+	case p.ProxyProtocol != l.msg.GetProxyProtocol():
+		return fmt.Errorf("proxy_protocol: port %d has %t for other listeners", p.Port, p.ProxyProtocol)
+	case protocol == xdsv1.Protocol_TLS:
+		p.Protocol = protocol
 	}
 	if other, ok := p.listeners.get(l.Hostname); ok {
 		return fmt.Errorf("hostname: %q is that of %s as well", l.Hostname, other.Key)
 	}
 	p.listeners.set(l.Hostname, l)
 	return nil
+}
+
+// family is what the listeners of one port agree on: those of HTTPS and TLS are told apart by the server name.
+func family(p xdsv1.Protocol) xdsv1.Protocol {
+	if p == xdsv1.Protocol_HTTPS {
+		return xdsv1.Protocol_TLS
+	}
+	return p
 }
 
 func (c *compiler) compileRoutes() {
@@ -158,6 +175,10 @@ func (c *compiler) index() {
 		for i := range r.parents {
 			p := &r.parents[i]
 			l := c.listeners[p.listener.GetKey()]
+			if p.stream != nil {
+				l.addStream(p.stream, p.hostnames)
+				continue
+			}
 			for _, h := range p.hostnames {
 				b := building[place{l, h}]
 				if b == nil {

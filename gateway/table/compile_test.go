@@ -32,10 +32,13 @@ func TestErrorsNameKeyAndField(t *testing.T) {
 		l, httpRoute("r", "http", "", `rules{session_persistence{kind:COOKIE}}`))
 	f(`route/http/a/r: http.rules[0].backends[0].models: models/a/m: there is no such resource`,
 		l, httpRoute("r", "http", "", `rules{backends{models:"models/a/m" weight:1}}`))
-	f(`route/tcp/a/r: rules: are missing, or of a kind not known to this version`,
-		l, `route{key:"route/tcp/a/r" l4{}}`)
-	f(`listener/infra/web/t: protocol: TCP is not known to this version`,
-		`listener{key:"listener/infra/web/t" port:1 protocol:TCP}`)
+	f(`route/tcp/a/r: l4.backends[0].backend: backend/a/s/80: there is no such backend`,
+		`listener{key:"listener/infra/web/t" port:1 protocol:TCP}`,
+		`route{key:"route/tcp/a/r" parents{listener:"listener/infra/web/t"} l4{backends{backend:"backend/a/s/80" weight:1}}}`)
+	f(`listener/infra/web/u: proxy_protocol: port 1 has false for other listeners`,
+		`listener{key:"listener/infra/web/t" port:1 protocol:HTTP}`, `listener{key:"listener/infra/web/u" port:1 protocol:HTTP hostname:"a" proxy_protocol:true}`)
+	f(`listener/infra/web/u: protocol: port 1 speaks TCP for other listeners`,
+		`listener{key:"listener/infra/web/t" port:1 protocol:TCP}`, `listener{key:"listener/infra/web/u" port:1 protocol:HTTP}`)
 	f(`listener/infra/web/s: tls.certificates[0]: secret/infra/c: there is no such certificate`,
 		httpsListener("s", "", `certificates:"secret/infra/c"`))
 	f(`listener/infra/web/two: hostname: "a.b" is that of listener/infra/web/one as well`,

@@ -14,8 +14,10 @@ type Port struct {
 	// Address is an IP address in text; empty: all of the machine, or what the process was told to bind to.
 	Address string
 	Port    uint32
-	// Protocol is HTTP or HTTPS.
+	// Protocol is HTTP, HTTPS, TCP or UDP, or TLS where there is a listener of TLS, beside which there may be some of HTTPS.
 	Protocol xdsv1.Protocol
+	// ProxyProtocol: connections begin with a header of the PROXY protocol.
+	ProxyProtocol bool
 
 	listeners hosts[*Listener]
 	several   bool
@@ -28,8 +30,10 @@ type Listener struct {
 	Hostname           string
 
 	msg   *xdsv1.Listener
-	tls   *tls.Config // nil: plain text
+	tls   *tls.Config // nil: plain text, or TLS that is passed through
 	paths hosts[*paths]
+	// streams are by hostname of the route: the server name, or none.
+	streams hosts[*Stream]
 }
 
 // Match finds the rule that serves x, and sets x.MatchedPrefix. nil: there is none (404). The rule is for x.Route too.
@@ -83,7 +87,7 @@ var errNoListener = errors.New("no listener of this port serves the name")
 // caller's: a configuration that sets no keys uses those of the one that the callback stands in.
 func (p *Port) TLSConfig(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	l := p.listenerFor(hello.ServerName)
-	if l == nil || l.tls == nil {
+	if l == nil || l.tls == nil || l.msg.GetProtocol() != xdsv1.Protocol_HTTPS {
 		return nil, fmt.Errorf("TLS server name %q at port %d: %w", hello.ServerName, p.Port, errNoListener)
 	}
 	return l.tls, nil

@@ -31,13 +31,21 @@ type parent struct {
 	listener  *xdsv1.Listener
 	hostnames []string
 	matches   []*match
+	stream    *Stream // of connections and datagrams
 }
 
 // need is a cluster or the models that rules refer to by key.
 type need struct {
-	key  string
-	grpc bool
-	got  any
+	ask
+	got any
+}
+
+// ask says what is wanted behind a key.
+type ask struct {
+	key string
+	// grpc asks for HTTP/2. certificate is the key of what the listener's Gateway shows to backends with TLS; empty: nothing.
+	grpc        bool
+	certificate string
 }
 
 // ruleSpec is what HTTP and gRPC rules have in common.
@@ -69,6 +77,9 @@ func (c *compiler) route(msg *xdsv1.Route) (*route, error) {
 		}
 	}
 	b := &routeBuilder{compiler: c, route: &route{msg: msg, policies: c.policies.route(msg)}}
+	if msg.GetL4() != nil {
+		return b.route, b.streams()
+	}
 	specs, kind, err := b.specs()
 	if err != nil {
 		return nil, err
@@ -94,12 +105,12 @@ func (c *compiler) unchanged(r *route) (bool, error) {
 		old := r.parents[i].listener
 		l := c.listeners[old.GetKey()]
 		if l == nil || l.Gateway != old.GetGateway() || l.Name != old.GetName() || l.Hostname != old.GetHostname() ||
-			l.msg.GetPort() != old.GetPort() {
+			l.msg.GetPort() != old.GetPort() || l.msg.GetClientCertificate() != old.GetClientCertificate() {
 			return false, nil
 		}
 	}
 	for _, n := range r.needs {
-		got, err := c.resolve(n.key, n.grpc)
+		got, err := c.resolve(n.ask)
 		if err != nil || !identical(got, n.got) {
 			return false, err
 		}
@@ -119,13 +130,14 @@ func identical(a, b any) bool {
 }
 
 // resolve finds the cluster of a backend, or the Models of a provider or model map.
-func (c *compiler) resolve(key string, grpc bool) (any, error) {
+func (c *compiler) resolve(a ask) (any, error) {
+	key := a.key
 	k, err := xdsv1.ParseKey(key)
 	if err != nil {
 		return nil, err
 	}
 	if k.Kind == xdsv1.KindBackend {
-		return c.table.clusters.forBackend(key, grpc)
+		return c.table.clusters.forBackend(a)
 	}
 	if h := c.models[key]; h != nil {
 		return h, nil
@@ -144,12 +156,25 @@ type routeBuilder struct {
 	route *route
 }
 
-func (b *routeBuilder) resolve(key string, grpc bool) (any, error) {
-	got, err := b.compiler.resolve(key, grpc)
+func (b *routeBuilder) resolve(a ask) (any, error) {
+	got, err := b.compiler.resolve(a)
 	if err == nil {
-		b.route.needs = append(b.route.needs, need{key: key, grpc: grpc, got: got})
+		b.route.needs = append(b.route.needs, need{ask: a, got: got})
 	}
 	return got, err
+}
+
+// cluster is resolve for what has to be a backend.
+func (b *routeBuilder) cluster(a ask) (*upstream.Cluster, error) {
+	got, err := b.resolve(a)
+	if err != nil {
+		return nil, err
+	}
+	cl, ok := got.(*upstream.Cluster)
+	if !ok {
+		return nil, fmt.Errorf("%q is not the key of a backend", a.key)
+	}
+	return cl, nil
 }
 
 func (b *routeBuilder) parent(l *xdsv1.Listener, hostnames []string, specs []ruleSpec, kind string) error {
@@ -181,15 +206,7 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 		r.Rule = strconv.Itoa(s.index)
 	}
 	env := filter.Env{Port: l.GetPort(), Mirrors: b.table.mirrors, Cluster: func(key string) (*upstream.Cluster, error) {
-		got, err := b.resolve(key, s.grpc)
-		if err != nil {
-			return nil, err
-		}
-		cl, ok := got.(*upstream.Cluster)
-		if !ok {
-			return nil, fmt.Errorf("%s is not the key of a backend", key)
-		}
-		return cl, nil
+		return b.cluster(ask{key, s.grpc, l.GetClientCertificate()})
 	}}
 	s.policies = b.policies.rule(l.GetKey(), b.route.msg.GetKey(), s.name)
 	front, err := b.builder.Policies(s.policies)
@@ -206,7 +223,7 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 		return r, nil
 	}
 	for i, w := range s.backends {
-		wb, err := b.backend(w, s, env)
+		wb, err := b.backend(l, w, s, env)
 		if err != nil {
 			return nil, fmt.Errorf("backends[%d].%w", i, err)
 		}
@@ -216,22 +233,22 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 	return r, nil
 }
 
-func (b *routeBuilder) backend(w *xdsv1.WeightedBackend, s *ruleSpec, env filter.Env) (WeightedBackend, error) {
+func (b *routeBuilder) backend(l *xdsv1.Listener, w *xdsv1.WeightedBackend, s *ruleSpec, env filter.Env) (WeightedBackend, error) {
 	chain, err := filter.Build(w.GetFilters(), env)
 	if err != nil {
 		return WeightedBackend{}, err
 	}
 	wb := WeightedBackend{Weight: w.GetWeight(), Request: chain.Request, Response: chain.Response, Handler: chain.Handler}
 	if wb.Handler == nil {
-		wb.Handler, err = b.handler(w, s)
+		wb.Handler, err = b.handler(l, w, s)
 	}
 	return wb, err
 }
 
-func (b *routeBuilder) handler(w *xdsv1.WeightedBackend, s *ruleSpec) (exchange.Handler, error) {
+func (b *routeBuilder) handler(l *xdsv1.Listener, w *xdsv1.WeightedBackend, s *ruleSpec) (exchange.Handler, error) {
 	switch t := w.GetTarget().(type) {
 	case *xdsv1.WeightedBackend_Backend:
-		return b.forward(t.Backend, s)
+		return b.forward(ask{t.Backend, s.grpc, l.GetClientCertificate()}, s)
 	case *xdsv1.WeightedBackend_Provider:
 		return b.model("provider", t.Provider, s)
 	case *xdsv1.WeightedBackend_Models:
@@ -242,14 +259,10 @@ func (b *routeBuilder) handler(w *xdsv1.WeightedBackend, s *ruleSpec) (exchange.
 	return nil, errors.New("target: is not set")
 }
 
-func (b *routeBuilder) forward(key string, s *ruleSpec) (exchange.Handler, error) {
-	got, err := b.resolve(key, s.grpc)
+func (b *routeBuilder) forward(a ask, s *ruleSpec) (exchange.Handler, error) {
+	cl, err := b.cluster(a)
 	if err != nil {
 		return nil, fmt.Errorf("backend: %w", err)
-	}
-	cl, ok := got.(*upstream.Cluster)
-	if !ok {
-		return nil, fmt.Errorf("backend: %q is not the key of a backend", key)
 	}
 	return b.builder.Forward(Forward{
 		Cluster: cl, Backend: cl.Name, BackendTimeout: s.backendTimeout, Retry: s.retry, GRPC: s.grpc,
@@ -257,7 +270,7 @@ func (b *routeBuilder) forward(key string, s *ruleSpec) (exchange.Handler, error
 }
 
 func (b *routeBuilder) model(field, key string, s *ruleSpec) (exchange.Handler, error) {
-	got, err := b.resolve(key, false)
+	got, err := b.resolve(ask{key: key})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", field, err)
 	}

@@ -11,11 +11,11 @@ import (
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 )
 
-// listenerTLS makes the configuration of an HTTPS listener.
+// listenerTLS makes the configuration of a listener that ends TLS.
 func (c *compiler) listenerTLS(l *xdsv1.Listener) (*tls.Config, error) {
 	t := l.GetTls()
 	if t.GetMode() != xdsv1.ListenerTLS_TERMINATE {
-		return nil, errors.New("tls.mode: an HTTPS listener terminates TLS")
+		return nil, fmt.Errorf("tls.mode: %s is not known to this version for a listener of %s", t.GetMode(), l.GetProtocol())
 	}
 	var certs []*tls.Certificate
 	for i, key := range t.GetCertificates() {
@@ -32,6 +32,9 @@ func (c *compiler) listenerTLS(l *xdsv1.Listener) (*tls.Config, error) {
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return choose(certs, hello), nil },
+	}
+	if l.GetProtocol() == xdsv1.Protocol_TLS {
+		cfg.NextProtos = nil // what is spoken inside is the client's and the backend's affair
 	}
 	if t.GetMinVersion() == "1.3" {
 		cfg.MinVersion = tls.VersionTLS13

@@ -35,6 +35,8 @@ type Config struct {
 	// MaxResponseHead in bytes; 0: 64 KiB.
 	MaxResponseHead int
 	LoadBalancing   xdsv1.LoadBalancing_Policy
+	// ProxyProtocol is the version of the header that connections begin with; 0: none. Those that requests share say LOCAL.
+	ProxyProtocol int
 	// Control refuses addresses before they are dialled (see net.Dialer.Control); nil: none.
 	Control func(network, address string) error
 }

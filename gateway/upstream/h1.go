@@ -99,6 +99,10 @@ func (t *h1Transport) dial(x Canceler, e *Endpoint, limit time.Time) (*h1Conn, e
 	if err != nil {
 		return nil, dialError(x, limit, err)
 	}
+	if err := t.cfg.introduce(raw); err != nil {
+		raw.Close()
+		return nil, dialError(x, limit, err)
+	}
 	c := &h1Conn{net: raw, e: e, cfg: t.cfg}
 	if t.cfg.TLS != nil {
 		tc := tls.Client(raw, t.cfg.TLS)

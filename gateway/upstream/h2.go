@@ -33,7 +33,17 @@ var _ Transport = (*h2Transport)(nil)
 func newH2(cfg *Config) *h2Transport {
 	dialer := newDialer(cfg)
 	rt := &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			if err := cfg.introduce(c); err != nil {
+				c.Close()
+				return nil, err
+			}
+			return c, nil
+		},
 		TLSHandshakeTimeout:    cfg.ConnectTimeout,
 		IdleConnTimeout:        idleTimeout,
 		MaxIdleConnsPerHost:    maxIdle,

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/l4"
 	"github.com/nantian-gw/nantian/gateway/observe"
 )
 
@@ -62,6 +65,53 @@ var logFields = []logField{
 	{"note", "something went wrong", "the reason, in the gateway's own words"},
 }
 
+const sessionLogIntroduction = `
+## Connections and datagrams
+
+Each connection of a TCP or TLS listener, and the datagrams of each client of a UDP listener, have a line when they have ended.
+
+| field | when | meaning |
+|---|---|---|
+`
+
+var sessionFields = []logField{
+	{"time", "always", "when the connection was accepted, or the first datagram came, in UTC"},
+	{"client", "always", "address of the peer, or what the PROXY protocol said of it"},
+	{"protocol", "always", "TCP, TLS or UDP"},
+	{"server_name", "TLS", "the server name that the client asked for"},
+	{"outcome", "always", "ok, no_route, no_backend (a reference that is not valid), no_endpoint, connect, handshake, reset, idle, cut (at a shutdown)"},
+	{"duration_ms", "always", "milliseconds until the end"},
+	{"bytes_received", "always", "bytes from the client"},
+	{"bytes_sent", "always", "bytes to the client"},
+	{"gateway", "a route matched", "`<namespace>/<name>` of the Gateway"},
+	{"listener", "a route matched", "name of the listener; of one in a ListenerSet `<namespace>/<set>/<listener>`"},
+	{"kind", "a route matched", "TCPRoute, TLSRoute or UDPRoute"},
+	{"route", "a route matched", "`<namespace>/<name>` of the route"},
+	{"backend", "a backend was chosen", "`<namespace>/<service>:<port>`, with `/udp` for datagrams"},
+}
+
+// fullSession is a session of which everything is known.
+func fullSession() *l4.Session {
+	return &l4.Session{
+		Start: time.Now(), Protocol: "TLS", Client: netip.MustParseAddrPort("192.0.2.1:1234"), ServerName: "db.example.com", Backend: "ns/db:5432",
+		Route:    &exchange.RouteInfo{Gateway: "ns/gw", Listener: "tls", Kind: "TLSRoute", Route: "ns/route", Rule: "0"},
+		Received: 1, Sent: 2, Outcome: l4.OK,
+	}
+}
+
+// fieldsOf writes the rows of a table, and holds them to the fields of a line.
+func fieldsOf(t *testing.T, b *strings.Builder, line []byte, fields []logField) {
+	t.Helper()
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.name)
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", f.name, f.when, f.meaning)
+	}
+	if have := keys(t, line); !slices.Equal(have, names) {
+		t.Errorf("the log has the fields\n%q, the page\n%q", have, names)
+	}
+}
+
 func TestAccessLog(t *testing.T) {
 	var out bytes.Buffer
 	o := &observe.Observer{Metrics: observe.NewMetrics(), Log: slog.New(slog.DiscardHandler)}
@@ -69,17 +119,15 @@ func TestAccessLog(t *testing.T) {
 	x := fullExchange()
 	o.Finished(x, 1)
 	exchange.Release(x)
+	o.SessionOpened(fullSession())
+	o.SessionEnded(fullSession(), true)
 	o.Access.Close()
-	var names []string
+	lines := bytes.SplitAfter(out.Bytes(), []byte("\n"))
 	var b strings.Builder
 	b.WriteString(accessLogIntroduction)
-	for _, f := range logFields {
-		names = append(names, f.name)
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.name, f.when, f.meaning)
-	}
-	if have := keys(t, out.Bytes()); !slices.Equal(have, names) {
-		t.Errorf("the log has the fields\n%q, the page\n%q", have, names)
-	}
+	fieldsOf(t, &b, lines[0], logFields)
+	b.WriteString(sessionLogIntroduction)
+	fieldsOf(t, &b, lines[1], sessionFields)
 	generated(t, "reference/access-log.md", b.String())
 }
 

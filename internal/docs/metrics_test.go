@@ -14,6 +14,7 @@ import (
 
 	"github.com/nantian-gw/nantian/ai"
 	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/l4"
 	"github.com/nantian-gw/nantian/gateway/observe"
 )
 
@@ -64,6 +65,9 @@ func use(m *observe.Metrics) {
 	o.Connections(1)
 	o.AcceptWaited()
 	o.LogDropped()
+	o.SessionOpened(fullSession())
+	o.SessionEnded(fullSession(), true)
+	o.DatagramDropped(l4.DropFull)
 	m.Config(true)
 	m.Mirrored("sent")
 	m.Target("ns/provider", "model").Attempt("ok", time.Second)

@@ -31,6 +31,8 @@ const (
 	BackendProtocol_H2C   BackendProtocol = 2
 	// appProtocol kubernetes.io/ws and wss: HTTP/1.1 with upgrade.
 	BackendProtocol_WEBSOCKET BackendProtocol = 3
+	// Datagrams, for UDP routes alone.
+	BackendProtocol_DATAGRAM BackendProtocol = 4
 )
 
 // Enum value maps for BackendProtocol.
@@ -40,12 +42,14 @@ var (
 		1: "HTTP1",
 		2: "H2C",
 		3: "WEBSOCKET",
+		4: "DATAGRAM",
 	}
 	BackendProtocol_value = map[string]int32{
 		"BACKEND_PROTOCOL_UNSPECIFIED": 0,
 		"HTTP1":                        1,
 		"H2C":                          2,
 		"WEBSOCKET":                    3,
+		"DATAGRAM":                     4,
 	}
 )
 
@@ -74,6 +78,55 @@ func (x BackendProtocol) Number() protoreflect.EnumNumber {
 // Deprecated: Use BackendProtocol.Descriptor instead.
 func (BackendProtocol) EnumDescriptor() ([]byte, []int) {
 	return file_backend_proto_rawDescGZIP(), []int{0}
+}
+
+type Backend_ProxyProtocol int32
+
+const (
+	Backend_OFF Backend_ProxyProtocol = 0
+	Backend_V1  Backend_ProxyProtocol = 1
+	Backend_V2  Backend_ProxyProtocol = 2
+)
+
+// Enum value maps for Backend_ProxyProtocol.
+var (
+	Backend_ProxyProtocol_name = map[int32]string{
+		0: "OFF",
+		1: "V1",
+		2: "V2",
+	}
+	Backend_ProxyProtocol_value = map[string]int32{
+		"OFF": 0,
+		"V1":  1,
+		"V2":  2,
+	}
+)
+
+func (x Backend_ProxyProtocol) Enum() *Backend_ProxyProtocol {
+	p := new(Backend_ProxyProtocol)
+	*p = x
+	return p
+}
+
+func (x Backend_ProxyProtocol) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Backend_ProxyProtocol) Descriptor() protoreflect.EnumDescriptor {
+	return file_backend_proto_enumTypes[1].Descriptor()
+}
+
+func (Backend_ProxyProtocol) Type() protoreflect.EnumType {
+	return &file_backend_proto_enumTypes[1]
+}
+
+func (x Backend_ProxyProtocol) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Backend_ProxyProtocol.Descriptor instead.
+func (Backend_ProxyProtocol) EnumDescriptor() ([]byte, []int) {
+	return file_backend_proto_rawDescGZIP(), []int{0, 0}
 }
 
 type LoadBalancing_Policy int32
@@ -112,11 +165,11 @@ func (x LoadBalancing_Policy) String() string {
 }
 
 func (LoadBalancing_Policy) Descriptor() protoreflect.EnumDescriptor {
-	return file_backend_proto_enumTypes[1].Descriptor()
+	return file_backend_proto_enumTypes[2].Descriptor()
 }
 
 func (LoadBalancing_Policy) Type() protoreflect.EnumType {
-	return &file_backend_proto_enumTypes[1]
+	return &file_backend_proto_enumTypes[2]
 }
 
 func (x LoadBalancing_Policy) Number() protoreflect.EnumNumber {
@@ -141,7 +194,10 @@ type Backend struct {
 	//
 	//	*Backend_Endpoints
 	//	*Backend_Hostname
-	Kind          isBackend_Kind `protobuf_oneof:"kind"`
+	Kind isBackend_Kind `protobuf_oneof:"kind"`
+	// What a connection to an endpoint begins with: a header of the PROXY protocol that tells of the client. Connections that
+	// HTTP requests share say LOCAL (version 1: UNKNOWN), since they are no one client's. Not for UDP.
+	ProxyProtocol Backend_ProxyProtocol `protobuf:"varint,7,opt,name=proxy_protocol,json=proxyProtocol,proto3,enum=nantian.gateway.v1.Backend_ProxyProtocol" json:"proxy_protocol,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -227,6 +283,13 @@ func (x *Backend) GetHostname() *Hostname {
 		}
 	}
 	return nil
+}
+
+func (x *Backend) GetProxyProtocol() Backend_ProxyProtocol {
+	if x != nil {
+		return x.ProxyProtocol
+	}
+	return Backend_OFF
 }
 
 type isBackend_Kind interface {
@@ -570,14 +633,19 @@ var File_backend_proto protoreflect.FileDescriptor
 
 const file_backend_proto_rawDesc = "" +
 	"\n" +
-	"\rbackend.proto\x12\x12nantian.gateway.v1\x1a\x1egoogle/protobuf/duration.proto\"\xde\x02\n" +
+	"\rbackend.proto\x12\x12nantian.gateway.v1\x1a\x1egoogle/protobuf/duration.proto\"\xda\x03\n" +
 	"\aBackend\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12?\n" +
 	"\bprotocol\x18\x02 \x01(\x0e2#.nantian.gateway.v1.BackendProtocolR\bprotocol\x120\n" +
 	"\x03tls\x18\x03 \x01(\v2\x1e.nantian.gateway.v1.BackendTLSR\x03tls\x12H\n" +
 	"\x0eload_balancing\x18\x04 \x01(\v2!.nantian.gateway.v1.LoadBalancingR\rloadBalancing\x12@\n" +
 	"\tendpoints\x18\x05 \x01(\v2 .nantian.gateway.v1.EndpointsRefH\x00R\tendpoints\x12:\n" +
-	"\bhostname\x18\x06 \x01(\v2\x1c.nantian.gateway.v1.HostnameH\x00R\bhostnameB\x06\n" +
+	"\bhostname\x18\x06 \x01(\v2\x1c.nantian.gateway.v1.HostnameH\x00R\bhostname\x12P\n" +
+	"\x0eproxy_protocol\x18\a \x01(\x0e2).nantian.gateway.v1.Backend.ProxyProtocolR\rproxyProtocol\"(\n" +
+	"\rProxyProtocol\x12\a\n" +
+	"\x03OFF\x10\x00\x12\x06\n" +
+	"\x02V1\x10\x01\x12\x06\n" +
+	"\x02V2\x10\x02B\x06\n" +
 	"\x04kind\"\x0e\n" +
 	"\fEndpointsRef\"2\n" +
 	"\bHostname\x12\x12\n" +
@@ -604,12 +672,13 @@ const file_backend_proto_rawDesc = "" +
 	"\rLEAST_REQUEST\x10\x01\x12\n" +
 	"\n" +
 	"\x06RANDOM\x10\x02\x12\x13\n" +
-	"\x0fCONSISTENT_HASH\x10\x03*V\n" +
+	"\x0fCONSISTENT_HASH\x10\x03*d\n" +
 	"\x0fBackendProtocol\x12 \n" +
 	"\x1cBACKEND_PROTOCOL_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05HTTP1\x10\x01\x12\a\n" +
 	"\x03H2C\x10\x02\x12\r\n" +
-	"\tWEBSOCKET\x10\x03B0Z.github.com/nantian-gw/nantian/api/xds/v1;xdsv1b\x06proto3"
+	"\tWEBSOCKET\x10\x03\x12\f\n" +
+	"\bDATAGRAM\x10\x04B0Z.github.com/nantian-gw/nantian/api/xds/v1;xdsv1b\x06proto3"
 
 var (
 	file_backend_proto_rawDescOnce sync.Once
@@ -623,33 +692,35 @@ func file_backend_proto_rawDescGZIP() []byte {
 	return file_backend_proto_rawDescData
 }
 
-var file_backend_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_backend_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_backend_proto_goTypes = []any{
 	(BackendProtocol)(0),        // 0: nantian.gateway.v1.BackendProtocol
-	(LoadBalancing_Policy)(0),   // 1: nantian.gateway.v1.LoadBalancing.Policy
-	(*Backend)(nil),             // 2: nantian.gateway.v1.Backend
-	(*EndpointsRef)(nil),        // 3: nantian.gateway.v1.EndpointsRef
-	(*Hostname)(nil),            // 4: nantian.gateway.v1.Hostname
-	(*BackendTLS)(nil),          // 5: nantian.gateway.v1.BackendTLS
-	(*SAN)(nil),                 // 6: nantian.gateway.v1.SAN
-	(*LoadBalancing)(nil),       // 7: nantian.gateway.v1.LoadBalancing
-	(*durationpb.Duration)(nil), // 8: google.protobuf.Duration
+	(Backend_ProxyProtocol)(0),  // 1: nantian.gateway.v1.Backend.ProxyProtocol
+	(LoadBalancing_Policy)(0),   // 2: nantian.gateway.v1.LoadBalancing.Policy
+	(*Backend)(nil),             // 3: nantian.gateway.v1.Backend
+	(*EndpointsRef)(nil),        // 4: nantian.gateway.v1.EndpointsRef
+	(*Hostname)(nil),            // 5: nantian.gateway.v1.Hostname
+	(*BackendTLS)(nil),          // 6: nantian.gateway.v1.BackendTLS
+	(*SAN)(nil),                 // 7: nantian.gateway.v1.SAN
+	(*LoadBalancing)(nil),       // 8: nantian.gateway.v1.LoadBalancing
+	(*durationpb.Duration)(nil), // 9: google.protobuf.Duration
 }
 var file_backend_proto_depIdxs = []int32{
 	0, // 0: nantian.gateway.v1.Backend.protocol:type_name -> nantian.gateway.v1.BackendProtocol
-	5, // 1: nantian.gateway.v1.Backend.tls:type_name -> nantian.gateway.v1.BackendTLS
-	7, // 2: nantian.gateway.v1.Backend.load_balancing:type_name -> nantian.gateway.v1.LoadBalancing
-	3, // 3: nantian.gateway.v1.Backend.endpoints:type_name -> nantian.gateway.v1.EndpointsRef
-	4, // 4: nantian.gateway.v1.Backend.hostname:type_name -> nantian.gateway.v1.Hostname
-	6, // 5: nantian.gateway.v1.BackendTLS.sans:type_name -> nantian.gateway.v1.SAN
-	1, // 6: nantian.gateway.v1.LoadBalancing.policy:type_name -> nantian.gateway.v1.LoadBalancing.Policy
-	8, // 7: nantian.gateway.v1.LoadBalancing.connect_timeout:type_name -> google.protobuf.Duration
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	6, // 1: nantian.gateway.v1.Backend.tls:type_name -> nantian.gateway.v1.BackendTLS
+	8, // 2: nantian.gateway.v1.Backend.load_balancing:type_name -> nantian.gateway.v1.LoadBalancing
+	4, // 3: nantian.gateway.v1.Backend.endpoints:type_name -> nantian.gateway.v1.EndpointsRef
+	5, // 4: nantian.gateway.v1.Backend.hostname:type_name -> nantian.gateway.v1.Hostname
+	1, // 5: nantian.gateway.v1.Backend.proxy_protocol:type_name -> nantian.gateway.v1.Backend.ProxyProtocol
+	7, // 6: nantian.gateway.v1.BackendTLS.sans:type_name -> nantian.gateway.v1.SAN
+	2, // 7: nantian.gateway.v1.LoadBalancing.policy:type_name -> nantian.gateway.v1.LoadBalancing.Policy
+	9, // 8: nantian.gateway.v1.LoadBalancing.connect_timeout:type_name -> google.protobuf.Duration
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_backend_proto_init() }
@@ -670,7 +741,7 @@ func file_backend_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_backend_proto_rawDesc), len(file_backend_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,

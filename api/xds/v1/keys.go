@@ -15,14 +15,16 @@ type KeyKind string
 // The kinds of keys, as resource.proto lists them.
 const (
 	KindListener KeyKind = "listener"
-	KindRoute    KeyKind = "route"
-	KindBackend  KeyKind = "backend"
-	KindProvider KeyKind = "provider"
-	KindModels   KeyKind = "models"
-	KindPolicy   KeyKind = "policy"
-	KindSecret   KeyKind = "secret"
-	KindRuntime  KeyKind = "runtime"
-	KindCaller   KeyKind = "caller"
+	// KindListenerSet is of listeners in a ListenerSet.
+	KindListenerSet KeyKind = "listenerset"
+	KindRoute       KeyKind = "route"
+	KindBackend     KeyKind = "backend"
+	KindProvider    KeyKind = "provider"
+	KindModels      KeyKind = "models"
+	KindPolicy      KeyKind = "policy"
+	KindSecret      KeyKind = "secret"
+	KindRuntime     KeyKind = "runtime"
+	KindCaller      KeyKind = "caller"
 )
 
 // The kinds of routes: the second element of a route's key.
@@ -46,12 +48,25 @@ func ListenerKey(namespace, gateway, listener string) string {
 	return "listener/" + namespace + "/" + gateway + "/" + listener
 }
 
+// ListenerSetKey names one listener of a ListenerSet.
+func ListenerSetKey(namespace, set, listener string) string {
+	return "listenerset/" + namespace + "/" + set + "/" + listener
+}
+
 // RouteKey names one route object; kind is one of RouteHTTP, RouteGRPC, RouteTLS, RouteTCP and RouteUDP.
 func RouteKey(kind, namespace, name string) string {
 	return "route/" + kind + "/" + namespace + "/" + name
 }
 
-// BackendKey names one port of a Service, and its Endpoints.
+// udpSuffix follows the port in the key of a backend that takes datagrams: a Service may have the same number for TCP.
+const udpSuffix = "-udp"
+
+// UDPBackendKey names one UDP port of a Service, and its Endpoints.
+func UDPBackendKey(namespace, service string, port uint32) string {
+	return BackendKey(namespace, service, port) + udpSuffix
+}
+
+// BackendKey names one TCP port of a Service, and its Endpoints.
 func BackendKey(namespace, service string, port uint32) string {
 	return "backend/" + namespace + "/" + service + "/" + strconv.FormatUint(uint64(port), 10)
 }
@@ -79,12 +94,13 @@ type Key struct {
 	// Sub is the kind of a route or policy.
 	Sub       string
 	Namespace string
-	// Name is the object's: of a listener the Gateway's, of a backend the Service's.
+	// Name is the object's: of a listener the Gateway's or the ListenerSet's, of a backend the Service's.
 	Name string
-	// Section is the listener's name in its Gateway.
+	// Section is the listener's name in its Gateway or ListenerSet.
 	Section string
-	// Port is the backend's.
+	// Port is the backend's, UDP that it is one of UDP.
 	Port uint32
+	UDP  bool
 }
 
 // String builds the key again: ParseKey(k.String()) gives k.
@@ -94,7 +110,12 @@ func (k Key) String() string {
 		return ListenerKey(k.Namespace, k.Name, k.Section)
 	case KindRoute:
 		return RouteKey(k.Sub, k.Namespace, k.Name)
+	case KindListenerSet:
+		return ListenerSetKey(k.Namespace, k.Name, k.Section)
 	case KindBackend:
+		if k.UDP {
+			return UDPBackendKey(k.Namespace, k.Name, k.Port)
+		}
 		return BackendKey(k.Namespace, k.Name, k.Port)
 	case KindPolicy:
 		return PolicyKey(k.Sub, k.Namespace, k.Name)
@@ -129,7 +150,7 @@ func ParseKey(key string) (Key, error) {
 
 // elements is the number of elements of a key by its kind, the kind included.
 var elements = map[KeyKind]int{
-	KindListener: 4, KindRoute: 4, KindBackend: 4, KindPolicy: 4,
+	KindListener: 4, KindListenerSet: 4, KindRoute: 4, KindBackend: 4, KindPolicy: 4,
 	KindProvider: 3, KindModels: 3, KindSecret: 3, KindCaller: 3, KindRuntime: 1,
 }
 
@@ -137,7 +158,7 @@ var elements = map[KeyKind]int{
 func (k *Key) fill(key string, parts []string) error {
 	switch k.Kind {
 	case KindRuntime:
-	case KindListener:
+	case KindListener, KindListenerSet:
 		k.Namespace, k.Name, k.Section = parts[1], parts[2], parts[3]
 	case KindRoute, KindPolicy:
 		k.Sub, k.Namespace, k.Name = parts[1], parts[2], parts[3]
@@ -145,11 +166,12 @@ func (k *Key) fill(key string, parts []string) error {
 			return fmt.Errorf("key %q: unknown kind of route %q", key, k.Sub)
 		}
 	case KindBackend:
-		port, err := strconv.ParseUint(parts[3], 10, 16)
-		if err != nil || port == 0 || parts[3][0] == '0' || parts[3][0] == '+' {
+		text, udp := strings.CutSuffix(parts[3], udpSuffix)
+		port, err := strconv.ParseUint(text, 10, 16)
+		if err != nil || port == 0 || text[0] == '0' || text[0] == '+' {
 			return fmt.Errorf("key %q: %q is not a port from 1 to 65535", key, parts[3])
 		}
-		k.Namespace, k.Name, k.Port = parts[1], parts[2], uint32(port)
+		k.Namespace, k.Name, k.Port, k.UDP = parts[1], parts[2], uint32(port), udp
 	default:
 		k.Namespace, k.Name = parts[1], parts[2]
 	}

@@ -128,14 +128,15 @@ func (ListenerTLS_Mode) EnumDescriptor() ([]byte, []int) {
 	return file_listener_proto_rawDescGZIP(), []int{1, 0}
 }
 
-// Listener is one listener of a Gateway: an address and port, a protocol and a hostname. Several listeners share a port
-// when their protocols agree; the hostname (HTTP: Host header, TLS: SNI) tells them apart.
+// Listener is one listener of a Gateway or of a ListenerSet on it: an address and port, a protocol and a hostname. Several
+// listeners share a port when the hostname (HTTP: Host header, HTTPS and TLS: SNI) tells them apart: those of HTTP among each
+// other, and those of HTTPS and TLS.
 type Listener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Key   string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	// "<namespace>/<name>" of the Gateway, for logs, metrics and status.
 	Gateway string `protobuf:"bytes,2,opt,name=gateway,proto3" json:"gateway,omitempty"`
-	// The listener's name in its Gateway.
+	// The listener's name in its Gateway; of one in a ListenerSet "<namespace>/<set>/<listener>".
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	// IP addresses to bind, in text. Empty: all addresses of the machine (or the address of --bind).
 	Addresses []string `protobuf:"bytes,4,rep,name=addresses,proto3" json:"addresses,omitempty"`
@@ -144,9 +145,15 @@ type Listener struct {
 	// Lower case, exact or with one leading "*."; empty matches every host.
 	Hostname string `protobuf:"bytes,7,opt,name=hostname,proto3" json:"hostname,omitempty"`
 	// Set for HTTPS and TLS.
-	Tls           *ListenerTLS `protobuf:"bytes,8,opt,name=tls,proto3" json:"tls,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Tls *ListenerTLS `protobuf:"bytes,8,opt,name=tls,proto3" json:"tls,omitempty"`
+	// Each connection begins with a header of the PROXY protocol, version 1 or 2, and what it says of the client is believed.
+	// A connection without one is closed. Not for UDP.
+	ProxyProtocol bool `protobuf:"varint,9,opt,name=proxy_protocol,json=proxyProtocol,proto3" json:"proxy_protocol,omitempty"`
+	// Key of the Secret with the certificate that the Gateway shows to backends with TLS which have none of their own; empty:
+	// none.
+	ClientCertificate string `protobuf:"bytes,10,opt,name=client_certificate,json=clientCertificate,proto3" json:"client_certificate,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Listener) Reset() {
@@ -233,6 +240,20 @@ func (x *Listener) GetTls() *ListenerTLS {
 		return x.Tls
 	}
 	return nil
+}
+
+func (x *Listener) GetProxyProtocol() bool {
+	if x != nil {
+		return x.ProxyProtocol
+	}
+	return false
+}
+
+func (x *Listener) GetClientCertificate() string {
+	if x != nil {
+		return x.ClientCertificate
+	}
+	return ""
 }
 
 type ListenerTLS struct {
@@ -365,7 +386,7 @@ var File_listener_proto protoreflect.FileDescriptor
 
 const file_listener_proto_rawDesc = "" +
 	"\n" +
-	"\x0elistener.proto\x12\x12nantian.gateway.v1\"\x85\x02\n" +
+	"\x0elistener.proto\x12\x12nantian.gateway.v1\"\xdb\x02\n" +
 	"\bListener\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x18\n" +
 	"\agateway\x18\x02 \x01(\tR\agateway\x12\x12\n" +
@@ -374,7 +395,10 @@ const file_listener_proto_rawDesc = "" +
 	"\x04port\x18\x05 \x01(\rR\x04port\x128\n" +
 	"\bprotocol\x18\x06 \x01(\x0e2\x1c.nantian.gateway.v1.ProtocolR\bprotocol\x12\x1a\n" +
 	"\bhostname\x18\a \x01(\tR\bhostname\x121\n" +
-	"\x03tls\x18\b \x01(\v2\x1f.nantian.gateway.v1.ListenerTLSR\x03tls\"\x9d\x02\n" +
+	"\x03tls\x18\b \x01(\v2\x1f.nantian.gateway.v1.ListenerTLSR\x03tls\x12%\n" +
+	"\x0eproxy_protocol\x18\t \x01(\bR\rproxyProtocol\x12-\n" +
+	"\x12client_certificate\x18\n" +
+	" \x01(\tR\x11clientCertificate\"\x9d\x02\n" +
 	"\vListenerTLS\x128\n" +
 	"\x04mode\x18\x01 \x01(\x0e2$.nantian.gateway.v1.ListenerTLS.ModeR\x04mode\x12\"\n" +
 	"\fcertificates\x18\x02 \x03(\tR\fcertificates\x12\x1f\n" +

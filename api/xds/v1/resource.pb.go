@@ -7,8 +7,10 @@
 // followed by an addition. They are built and parsed in keys.go alone:
 //
 //   listener/<ns>/<gateway>/<listener>      one listener of a Gateway
+//   listenerset/<ns>/<set>/<listener>       one listener of a ListenerSet
 //   route/<kind>/<ns>/<name>                one route object: http, grpc, tls, tcp, udp
-//   backend/<ns>/<service>/<port>           one port of a Service; its Endpoints have the same key
+//   backend/<ns>/<service>/<port>           one TCP port of a Service; its Endpoints have the same key
+//   backend/<ns>/<service>/<port>-udp       one UDP port of a Service
 //   provider/<ns>/<name>                    one AIProvider
 //   models/<ns>/<name>                      one AIBackend
 //   policy/<kind>/<ns>/<name>               one policy object: auth, token, guard

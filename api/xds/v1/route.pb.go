@@ -845,8 +845,10 @@ func (x *GRPCMatch) GetHeaders() []*ValueMatch {
 }
 
 type L4Rules struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Backends      []*WeightedBackend     `protobuf:"bytes,1,rep,name=backends,proto3" json:"backends,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Backends []*WeightedBackend     `protobuf:"bytes,1,rep,name=backends,proto3" json:"backends,omitempty"`
+	// A session on which nothing moved for so long is ended. Absent: an hour for connections, a minute for datagrams.
+	IdleTimeout   *durationpb.Duration `protobuf:"bytes,2,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -884,6 +886,13 @@ func (*L4Rules) Descriptor() ([]byte, []int) {
 func (x *L4Rules) GetBackends() []*WeightedBackend {
 	if x != nil {
 		return x.Backends
+	}
+	return nil
+}
+
+func (x *L4Rules) GetIdleTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.IdleTimeout
 	}
 	return nil
 }
@@ -1960,9 +1969,10 @@ const file_route_proto_rawDesc = "" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x16\n" +
 	"\x06method\x18\x02 \x01(\tR\x06method\x12\x14\n" +
 	"\x05regex\x18\x03 \x01(\bR\x05regex\x128\n" +
-	"\aheaders\x18\x04 \x03(\v2\x1e.nantian.gateway.v1.ValueMatchR\aheaders\"J\n" +
+	"\aheaders\x18\x04 \x03(\v2\x1e.nantian.gateway.v1.ValueMatchR\aheaders\"\x88\x01\n" +
 	"\aL4Rules\x12?\n" +
-	"\bbackends\x18\x01 \x03(\v2#.nantian.gateway.v1.WeightedBackendR\bbackends\"\xd9\x01\n" +
+	"\bbackends\x18\x01 \x03(\v2#.nantian.gateway.v1.WeightedBackendR\bbackends\x12<\n" +
+	"\fidle_timeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\vidleTimeout\"\xd9\x01\n" +
 	"\x0fWeightedBackend\x12\x16\n" +
 	"\x06weight\x18\x01 \x01(\rR\x06weight\x12\x1a\n" +
 	"\abackend\x18\x02 \x01(\tH\x00R\abackend\x12\x1c\n" +
@@ -2106,27 +2116,28 @@ var file_route_proto_depIdxs = []int32{
 	24, // 21: nantian.gateway.v1.GRPCRule.session_persistence:type_name -> nantian.gateway.v1.SessionPersistence
 	8,  // 22: nantian.gateway.v1.GRPCMatch.headers:type_name -> nantian.gateway.v1.ValueMatch
 	13, // 23: nantian.gateway.v1.L4Rules.backends:type_name -> nantian.gateway.v1.WeightedBackend
-	14, // 24: nantian.gateway.v1.WeightedBackend.filters:type_name -> nantian.gateway.v1.Filter
-	15, // 25: nantian.gateway.v1.Filter.request_headers:type_name -> nantian.gateway.v1.HeaderModifier
-	15, // 26: nantian.gateway.v1.Filter.response_headers:type_name -> nantian.gateway.v1.HeaderModifier
-	18, // 27: nantian.gateway.v1.Filter.redirect:type_name -> nantian.gateway.v1.Redirect
-	19, // 28: nantian.gateway.v1.Filter.rewrite:type_name -> nantian.gateway.v1.URLRewrite
-	20, // 29: nantian.gateway.v1.Filter.mirror:type_name -> nantian.gateway.v1.Mirror
-	21, // 30: nantian.gateway.v1.Filter.cors:type_name -> nantian.gateway.v1.CORS
-	22, // 31: nantian.gateway.v1.Filter.external_auth:type_name -> nantian.gateway.v1.ExternalAuth
-	16, // 32: nantian.gateway.v1.HeaderModifier.set:type_name -> nantian.gateway.v1.Header
-	16, // 33: nantian.gateway.v1.HeaderModifier.add:type_name -> nantian.gateway.v1.Header
-	17, // 34: nantian.gateway.v1.Redirect.path:type_name -> nantian.gateway.v1.PathModifier
-	17, // 35: nantian.gateway.v1.URLRewrite.path:type_name -> nantian.gateway.v1.PathModifier
-	26, // 36: nantian.gateway.v1.Retry.backoff:type_name -> google.protobuf.Duration
-	1,  // 37: nantian.gateway.v1.SessionPersistence.kind:type_name -> nantian.gateway.v1.SessionPersistence.Kind
-	26, // 38: nantian.gateway.v1.SessionPersistence.absolute_timeout:type_name -> google.protobuf.Duration
-	26, // 39: nantian.gateway.v1.SessionPersistence.idle_timeout:type_name -> google.protobuf.Duration
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	26, // 24: nantian.gateway.v1.L4Rules.idle_timeout:type_name -> google.protobuf.Duration
+	14, // 25: nantian.gateway.v1.WeightedBackend.filters:type_name -> nantian.gateway.v1.Filter
+	15, // 26: nantian.gateway.v1.Filter.request_headers:type_name -> nantian.gateway.v1.HeaderModifier
+	15, // 27: nantian.gateway.v1.Filter.response_headers:type_name -> nantian.gateway.v1.HeaderModifier
+	18, // 28: nantian.gateway.v1.Filter.redirect:type_name -> nantian.gateway.v1.Redirect
+	19, // 29: nantian.gateway.v1.Filter.rewrite:type_name -> nantian.gateway.v1.URLRewrite
+	20, // 30: nantian.gateway.v1.Filter.mirror:type_name -> nantian.gateway.v1.Mirror
+	21, // 31: nantian.gateway.v1.Filter.cors:type_name -> nantian.gateway.v1.CORS
+	22, // 32: nantian.gateway.v1.Filter.external_auth:type_name -> nantian.gateway.v1.ExternalAuth
+	16, // 33: nantian.gateway.v1.HeaderModifier.set:type_name -> nantian.gateway.v1.Header
+	16, // 34: nantian.gateway.v1.HeaderModifier.add:type_name -> nantian.gateway.v1.Header
+	17, // 35: nantian.gateway.v1.Redirect.path:type_name -> nantian.gateway.v1.PathModifier
+	17, // 36: nantian.gateway.v1.URLRewrite.path:type_name -> nantian.gateway.v1.PathModifier
+	26, // 37: nantian.gateway.v1.Retry.backoff:type_name -> google.protobuf.Duration
+	1,  // 38: nantian.gateway.v1.SessionPersistence.kind:type_name -> nantian.gateway.v1.SessionPersistence.Kind
+	26, // 39: nantian.gateway.v1.SessionPersistence.absolute_timeout:type_name -> google.protobuf.Duration
+	26, // 40: nantian.gateway.v1.SessionPersistence.idle_timeout:type_name -> google.protobuf.Duration
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_route_proto_init() }

@@ -14,7 +14,7 @@ func Validate(r *Resource) error {
 	v := &validator{key: KeyOf(r)}
 	switch m := r.GetKind().(type) {
 	case *Resource_Listener:
-		v.named(KindListener)
+		v.named(KindListener, KindListenerSet)
 		v.listener(m.Listener)
 	case *Resource_Route:
 		v.named(KindRoute)
@@ -109,8 +109,8 @@ func each[T any](v *validator, name string, list []T, check func(*validator, T))
 	}
 }
 
-// named says whether the resource's own key is of the kind.
-func (v *validator) named(kind KeyKind) { v.ref("key", v.key, kind) }
+// named says whether the resource's own key is of one of the kinds.
+func (v *validator) named(kinds ...KeyKind) { v.ref("key", v.key, kinds...) }
 
 // ref says whether key is well formed and of one of the kinds.
 func (v *validator) ref(field, key string, kinds ...KeyKind) {

@@ -2,6 +2,13 @@ package xdsv1
 
 func (v *validator) backend(b *Backend) {
 	v.enum("protocol", b.GetProtocol())
+	v.enum("proxy_protocol", b.GetProxyProtocol())
+	if k, err := ParseKey(v.key); err == nil && k.UDP != (b.GetProtocol() == BackendProtocol_DATAGRAM) {
+		v.fail("protocol", "%s is not that of the key", b.GetProtocol())
+	}
+	if b.GetProtocol() == BackendProtocol_DATAGRAM && (b.GetTls() != nil || b.GetProxyProtocol() != Backend_OFF) {
+		v.fail("protocol", "datagrams have neither TLS nor the PROXY protocol")
+	}
 	if b.GetTls() != nil {
 		v.in("tls", func() { v.backendTLS(b.GetTls()) })
 	}

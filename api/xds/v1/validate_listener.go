@@ -7,6 +7,13 @@ func (v *validator) listener(l *Listener) {
 	v.port("port", l.GetPort())
 	v.enum("protocol", l.GetProtocol())
 	v.optionalHost("hostname", l.GetHostname(), true)
+	if p := l.GetProtocol(); l.GetHostname() != "" && (p == Protocol_TCP || p == Protocol_UDP) {
+		v.fail("hostname", "is not known of protocol %s", p)
+	}
+	if l.GetProxyProtocol() && l.GetProtocol() == Protocol_UDP {
+		v.fail("proxy_protocol", "is for connections, not for UDP")
+	}
+	v.optionalRef("client_certificate", l.GetClientCertificate(), KindSecret)
 	encrypted := l.GetProtocol() == Protocol_HTTPS || l.GetProtocol() == Protocol_TLS
 	if encrypted != (l.GetTls() != nil) {
 		v.fail("tls", "is for the protocols HTTPS and TLS, and required there")

@@ -27,7 +27,7 @@ func (v *validator) policy(p *Policy) {
 }
 
 func (v *validator) target(t *Target) {
-	v.ref("key", t.GetKey(), KindListener, KindRoute, KindBackend, KindProvider, KindModels)
+	v.ref("key", t.GetKey(), KindListener, KindListenerSet, KindRoute, KindBackend, KindProvider, KindModels)
 }
 
 func (v *validator) auth(a *Auth) {

@@ -10,7 +10,7 @@ func (v *validator) route(r *Route) {
 		v.fail("created", "is not a time")
 	}
 	each(v, "parents", r.GetParents(), func(v *validator, p *Parent) {
-		v.ref("listener", p.GetListener(), KindListener)
+		v.ref("listener", p.GetListener(), KindListener, KindListenerSet)
 		for i, h := range p.GetHostnames() {
 			v.step(step{"hostnames", i}, func() { v.host("", h, true) })
 		}
@@ -28,10 +28,20 @@ func (v *validator) route(r *Route) {
 		v.in("grpc", func() { each(v, "rules", m.Grpc.GetRules(), (*validator).grpcRule) })
 	case *Route_L4:
 		v.rulesOf(sub, RouteTLS, RouteTCP, RouteUDP)
-		v.in("l4", func() { each(v, "backends", m.L4.GetBackends(), (*validator).weighted) })
+		v.in("l4", func() { v.l4Rules(m.L4) })
 	default:
 		v.fail("rules", "is not set")
 	}
+}
+
+func (v *validator) l4Rules(r *L4Rules) {
+	each(v, "backends", r.GetBackends(), func(v *validator, b *WeightedBackend) {
+		v.weighted(b)
+		if len(b.GetFilters()) > 0 || b.GetProvider() != "" || b.GetModels() != "" {
+			v.fail("target", "connections and datagrams go to backends, without filters")
+		}
+	})
+	v.duration("idle_timeout", r.GetIdleTimeout())
 }
 
 // rulesOf says whether the rules are those of the key's kind of route.

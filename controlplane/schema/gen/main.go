@@ -16,7 +16,7 @@ import (
 
 // kinds are the plural names of the kinds that the control plane reads.
 var kinds = []string{
-	"backendtlspolicies", "gatewayclasses", "gateways", "grpcroutes", "httproutes", "referencegrants",
+	"backendtlspolicies", "gatewayclasses", "gateways", "grpcroutes", "httproutes", "listenersets", "referencegrants",
 	"tcproutes", "tlsroutes", "udproutes",
 }
 
