@@ -121,6 +121,8 @@ func (t *translator) policyTarget(p *policy, ref gatewayv1.LocalPolicyTargetRefe
 	return []*xdsv1.Target{{Key: key}}, nil
 }
 
+// gatewayTarget finds the listeners of a Gateway: one by its name, or all, those of ListenerSets on it included. Whoever lets
+// others add listeners keeps the say over what passes.
 func (t *translator) gatewayTarget(to resources.Ref, section string) ([]*xdsv1.Target, *fault) {
 	g := t.gateways[types.NamespacedName{Namespace: to.Namespace, Name: to.Name}]
 	if g == nil {
@@ -128,7 +130,7 @@ func (t *translator) gatewayTarget(to resources.Ref, section string) ([]*xdsv1.T
 	}
 	var out []*xdsv1.Target
 	for _, l := range g.listeners {
-		if section == "" || section == string(l.spec.Name) {
+		if section == "" || l.set == nil && section == string(l.spec.Name) {
 			out = append(out, &xdsv1.Target{Key: l.key})
 		}
 	}
