@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"runtime"
 	"testing"
+	"unicode/utf8"
 )
 
 // The race detector makes sync.Pool drop workers at random, so these don't run under it.
@@ -18,6 +19,14 @@ func TestNoAllocations(t *testing.T) {
 			text = bytes.ToValidUTF8(text, nil) // cut in a character it would need a copy
 			if n := testing.AllocsPerRun(5, func() { e.Count(text) }); n > 0 {
 				t.Errorf("%s: %s: %v allocations", name, kind, n)
+			}
+		}
+		for _, a := range adversarial() {
+			if !utf8.Valid(a.text) {
+				continue // the copy of a large one is not kept
+			}
+			if n := testing.AllocsPerRun(2, func() { e.Count(a.text) }); n > 0 {
+				t.Errorf("%s: %s: %v allocations", name, a.name, n)
 			}
 		}
 	}

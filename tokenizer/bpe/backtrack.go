@@ -127,3 +127,20 @@ func (s bitset) before(i int) int {
 	}
 	return word*64 + bits.Len64(w) - 1
 }
+
+// append appends the tokens that count chose in p.
+func (b *backtracker) append(tokens []uint32, p []byte) []uint32 {
+	for pos := 0; pos < len(p); {
+		end := b.starts.after(pos, len(p))
+		tokens = append(tokens, b.v.longest(p[pos:end]))
+		pos = end
+	}
+	return tokens
+}
+
+// after returns the smallest member above i, or n if there is none below it.
+func (s bitset) after(i, n int) int {
+	for i++; i < n && !s.has(i); i++ {
+	}
+	return i
+}

@@ -58,7 +58,7 @@ func open(file string, tokens int, split splitter, quick func(uint64) int) (*Enc
 		return nil, err
 	}
 	e := &Encoding{v: v, split: split, quick: quick}
-	e.workers.New = func() any { return &worker{split: e.split, quick: e.quick, long: backtracker{v: e.v}} }
+	e.workers.New = func() any { return newWorker(e) }
 	return e, nil
 }
 

@@ -95,6 +95,35 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// TestSlide compares the slider and the merger with the backtracker on long pieces of each adversarial text, cut at random.
+func TestSlide(t *testing.T) {
+	for _, name := range Names() {
+		w := mustOpen(t, name).workers.New().(*worker)
+		r := rand.New(rand.NewPCG(2, 8))
+		f := func(kind string, piece []byte) {
+			t.Helper()
+			want := w.long.count(piece)
+			if got := w.slide.count(piece); got != want {
+				t.Errorf("%s: %s: slide.count(%d bytes, %.60q) = %d, backtracker %d", name, kind, len(piece), piece, got, want)
+			}
+			if len(piece) > maxMerged {
+				piece = piece[:maxMerged]
+				want = w.long.count(piece)
+			}
+			if got := w.slide.merger.count(w.long.v, piece); got != want {
+				t.Errorf("%s: %s: merger.count(%q) = %d, backtracker %d", name, kind, piece, got, want)
+			}
+		}
+		for _, a := range adversarial() {
+			f(a.name, a.text)
+			for range 50 {
+				i := r.IntN(len(a.text) - 1)
+				f(a.name, a.text[i:min(len(a.text), i+1+r.IntN(2000))])
+			}
+		}
+	}
+}
+
 func randomPiece(r *rand.Rand) []byte {
 	alphabets := []string{"ab", "etaoin", "abcdefghijklmnopqrstuvwxyz", "-", "-=", "=*/#", " ", " \n", "\x00\xff\xe4\xb8\xad", "中文的是", "!?.,;:()"}
 	alphabet := alphabets[r.IntN(len(alphabets))]
@@ -194,25 +223,4 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-// FuzzCount compares with tiktoken-go.
-func FuzzCount(f *testing.F) {
-	for _, s := range fragments {
-		f.Add(s)
-	}
-	encodings, oracles := make([]*Encoding, 0, 4), make([]func(string) int, 0, 4)
-	for _, name := range Names() {
-		encodings, oracles = append(encodings, mustOpen(f, name)), append(oracles, oracle(f, name))
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if len(s) > 1000 || strings.ContainsFunc(s, newer) {
-			return // tiktoken-go is quadratic, and knows Unicode 15
-		}
-		for i, e := range encodings {
-			if got, want := e.Count([]byte(s)), oracles[i](s); got != want {
-				t.Errorf("%s: Count(%q) = %d, tiktoken-go %d", Names()[i], s, got, want)
-			}
-		}
-	})
 }

@@ -45,15 +45,17 @@ func BenchmarkTiktokenGo(b *testing.B) {
 // BenchmarkAdversarial counts 100 KB that one piece or bad luck makes slow elsewhere. tiktoken-go needs 13 s for the
 // first.
 func BenchmarkAdversarial(b *testing.B) {
-	e := mustOpen(b, "o200k_base")
-	for _, a := range adversarial() {
-		b.Run(a.name, func(b *testing.B) {
-			b.SetBytes(int64(len(a.text)))
-			b.ReportAllocs()
-			for b.Loop() {
-				e.Count(a.text)
-			}
-		})
+	for _, name := range Names()[:2] {
+		e := mustOpen(b, name)
+		for _, a := range adversarial() {
+			b.Run(name+"/"+a.name, func(b *testing.B) {
+				b.SetBytes(int64(len(a.text)))
+				b.ReportAllocs()
+				for b.Loop() {
+					e.Count(a.text)
+				}
+			})
+		}
 	}
 }
 
@@ -109,6 +111,20 @@ func adversarial() []named {
 	for i := range invalid {
 		invalid[i] = byte(r.Uint32())
 	}
+	words := func(alphabet string, letters int) []byte { // each after a space
+		b := random(alphabet)
+		for i := 0; i < len(b); i += letters + 1 {
+			b[i] = ' '
+		}
+		return b
+	}
+	runs := func(alphabet string, length int) []byte { // in random letters
+		b := random("abcdefghijklmnopqrstuvwxyz")
+		for i := 30; i+length < len(b); i += 30 + length {
+			copy(b[i:], bytes.Repeat([]byte{alphabet[r.IntN(len(alphabet))]}, length))
+		}
+		return b
+	}
 	return []named{
 		{"a", repeat("a")},
 		{"A", repeat("A")},
@@ -135,6 +151,14 @@ func adversarial() []named {
 		{"spaces", random(" \t\u00a0\u2003\u3000")},
 		{"hiragana", random("あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほ")},
 		{"rare han", random("龘靐齉爩鱻麤龗灪籲鸞驫钃癵厵龖虪齾鬱")},
+		{"short words", words("abcdefghijklmnopqrstuvwxyz", 5)},
+		{"words", words("abcdefghijklmnopqrstuvwxyz", 11)},
+		{"long words", words("etaoinshrdlu", 30)},
+		{"runs", runs("a", 64)},
+		{"runs of all letters", runs("abcdefghijklmnopqrstuvwxyz", 20)},
+		{"cyrillic", random("абвгдежзийклмнопрстуфхцчшщъыьэюя")},
+		{"arabic", random("ابتثجحخدذرزسشصضطظعغفقكلمنهوي")},
+		{"letters and han", random("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz中文的")},
 		{"invalid", invalid},
 		{"continuation", repeat("\x80")},
 	}

@@ -20,6 +20,9 @@ func load(file string, n int) (*vocab, error) {
 		starts: append(make([]uint32, 0, n+1), 0),
 		ends:   make([]uint32, 0, n),
 	}
+	for i := range l.v.first {
+		l.v.first[i] = noToken
+	}
 	paired := make(chan struct{})
 	go func() {
 		defer close(paired)
@@ -27,6 +30,7 @@ func load(file string, n int) (*vocab, error) {
 	}()
 	for i := range bytes {
 		l.bytes = append(l.bytes, file[head+i])
+		l.v.bytes[file[head+i]] = uint8(i)
 		t := token(i) | token(i)<<tokenBits | token(i)<<(2*tokenBits) | 1<<(3*tokenBits)
 		l.insert(t, 0, l.bytes[i:])
 	}
@@ -67,6 +71,9 @@ func pairUp(merges string, n int) *pairs {
 func (l *loader) add(t token) {
 	head, tail := l.text(t.left()), l.text(t.right())
 	l.bytes = append(append(l.bytes, head...), tail...)
+	if len(head)+len(tail) == 2 {
+		l.v.first[uint32(head[0])<<8|uint32(tail[0])] = uint32(len(l.v.tokens))
+	}
 	t |= token(len(head)+len(tail)) << (3 * tokenBits)
 	l.insert(t, l.v.slots[l.ends[t.left()]].node>>labelBits, tail)
 }

@@ -8,6 +8,10 @@ type vocab struct {
 	tokens []token
 	slots  []slot // double array: child c of a node with base b is slots[b^c], the root's base is 0
 	pairs  *pairs
+	// bytes is the token of each byte, first the token of each two bytes (the first one <<8), noToken if
+	// there is none.
+	bytes [256]uint8
+	first [1 << 16]uint32
 }
 
 // A token is its two halves, the tokens that merge into it, the longest token that is a proper prefix of it (each itself

@@ -14,8 +14,16 @@ type worker struct {
 	short [1 << shortBits]uint64  // memo of pieces of 1 to 7 bytes: bytes | count<<56 | length<<60, direct-mapped
 	mid   [1 << midBits][2]uint64 // memo of pieces of 8 to 15 bytes, likewise
 	runs  [1 << runBits][2]uint64 // memo of longer runs of one byte: length<<8 | byte, count
+	slide slider
 	long  backtracker
 	valid []byte // text whose invalid bytes are replaced
+}
+
+func newWorker(e *Encoding) *worker {
+	w := &worker{split: e.split, quick: e.quick, long: backtracker{v: e.v}}
+	w.slide.v, w.slide.back = e.v, &w.long
+	w.slide.taken, w.slide.encoded = make([]uint32, 0, 2*maxGiven+wideTo), make([]uint32, 0, wideTo)
+	return w
 }
 
 const (
@@ -111,7 +119,13 @@ func (w *worker) count(p []byte) int {
 	if w.long.v.whole(p) {
 		return 1
 	}
-	return w.long.count(p)
+	switch {
+	case wide(p):
+		return w.long.count(p)
+	case len(p) > maxMerged:
+		return w.slide.count(p)
+	}
+	return w.slide.merger.count(w.long.v, p)
 }
 
 // replaceInvalid returns t with U+FFFD in place of each byte that is not part of a valid UTF-8 sequence.
