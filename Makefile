@@ -27,7 +27,7 @@ deps: ## install what the tests need beyond Go: Python with venv, Node with npm 
 	@scripts/deps
 
 .PHONY: test
-test: deps vet test-go race test-redis test-sdk test-e2e test-features fuzz bench-quick check-generate ## all tests; installs what they need
+test: deps vet test-go race test-redis test-tokens test-sdk test-e2e test-features fuzz bench-quick check-generate ## all tests; installs what they need
 
 .PHONY: test-go
 test-go: ## the tests that need nothing but Go
@@ -57,6 +57,10 @@ test-features: build ## the Gateway API's conformance suite, without a cluster (
 .PHONY: test-redis
 test-redis: ## the rate limiter against real redis-servers
 	$(GO) test -count=1 -timeout 10m -tags redis ./ratelimit/...
+
+.PHONY: test-tokens
+test-tokens: ## a million texts in each encoding against npm's tiktoken
+	cd test/tokens && $(GO) test -count=1 -timeout 15m .
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME
