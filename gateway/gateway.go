@@ -5,6 +5,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -204,3 +205,13 @@ func (m models) Target(provider, model string) llm.Meter { return m.m.Target(pro
 func (g *Gateway) AdminServer() *http.Server {
 	return &http.Server{Handler: g.Admin(), ReadHeaderTimeout: 10 * time.Second}
 }
+
+// HealthServer makes the HTTP server of the listener that a cluster asks for health and metrics. also says what else keeps the
+// data plane from being ready.
+func (g *Gateway) HealthServer(also func() error) *http.Server {
+	ready := func() error { return cmp.Or(g.Ready(), also()) }
+	return &http.Server{Handler: admin.Health(ready, g.observer.Handler()), ReadHeaderTimeout: 10 * time.Second}
+}
+
+// ControlPlane are the instruments of the stream to a control plane; it may be called once.
+func (g *Gateway) ControlPlane() *observe.ControlPlane { return g.observer.Metrics.ControlPlane() }

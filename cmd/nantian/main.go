@@ -66,7 +66,8 @@ func newRootCommand() *cobra.Command {
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, c.CommandPath())}
 	})
-	cmd.AddCommand(newRunCommand(), newSimulateCommand(), newValidateCommand(), newTranslateCommand(), newTokensCommand(), newBenchCommand(), newVersionCommand())
+	cmd.AddCommand(newRunCommand(), newControllerCommand(), newProxyCommand(),
+		newSimulateCommand(), newValidateCommand(), newTranslateCommand(), newTokensCommand(), newBenchCommand(), newVersionCommand())
 	return cmd
 }
 

@@ -88,13 +88,13 @@ func (o *runOptions) run(ctx context.Context) error {
 	defer stopAdmin()
 	files := file.New(file.Options{Paths: o.paths, Decoder: resources.NewDecoder(os.LookupEnv)})
 	err = newStandalone(gw, log, os.Stderr).run(ctx, files)
-	return errors.Join(err, o.shutdown(gw, log))
+	return errors.Join(err, drain(gw, o.drain, log))
 }
 
-// shutdown drains the gateway.
-func (o *runOptions) shutdown(gw *gateway.Gateway, log *slog.Logger) error {
-	log.Info("shutting down: requests in flight may end", "timeout", o.drain)
-	ctx, cancel := context.WithTimeout(context.Background(), o.drain)
+// drain shuts the gateway down.
+func drain(gw *gateway.Gateway, timeout time.Duration, log *slog.Logger) error {
+	log.Info("shutting down: requests in flight may end", "timeout", timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	if err := gw.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
 		log.Warn("some requests were cut at the end of --drain-timeout")

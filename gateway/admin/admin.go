@@ -37,16 +37,7 @@ type Source interface {
 func Handler(s Source, metrics http.Handler) http.Handler {
 	salt := make([]byte, sha256.Size)
 	rand.Read(salt)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := s.Ready(); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		w.Write([]byte("ok\n"))
-	})
-	mux.Handle("GET /metrics", metrics)
+	mux := Health(s.Ready, metrics)
 	mux.HandleFunc("GET /config_dump", func(w http.ResponseWriter, _ *http.Request) { dump(w, s, salt) })
 	mux.HandleFunc("GET /estimates", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, map[string]any{"models": s.Estimates()})
@@ -56,6 +47,22 @@ func Handler(s Source, metrics http.Handler) http.Handler {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// Health serves /healthz, /readyz and /metrics alone: what a cluster asks of each pod, and anybody may see. ready says why the
+// data plane should get no traffic; nil: it should.
+func Health(ready func() error, metrics http.Handler) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := ready(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		w.Write([]byte("ok\n"))
+	})
+	mux.Handle("GET /metrics", metrics)
 	return mux
 }
 

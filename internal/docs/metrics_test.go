@@ -71,6 +71,7 @@ func use(m *observe.Metrics) {
 	m.Config(true)
 	m.Mirrored("sent")
 	m.Target("ns/provider", "model").Attempt("ok", time.Second)
+	m.ControlPlane().Response("resources", 1, false, time.Second)
 }
 
 // described are the names of all registered instruments.

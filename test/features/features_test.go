@@ -30,48 +30,7 @@ import (
 )
 
 // served are the features that nantian serves.
-var served = []features.FeatureName{
-	features.SupportGateway,
-	features.SupportGatewayPort8080,
-	features.SupportGatewayAddressEmpty,
-	features.SupportGatewayStaticAddresses,
-	features.SupportGatewayHTTPListenerIsolation,
-	features.SupportGatewayHTTPSListenerDetectMisdirectedRequests,
-	features.SupportGatewayFrontendClientCertificateValidation,
-	features.SupportGatewayFrontendClientCertificateValidationInsecureFallback,
-	features.SupportReferenceGrant,
-	features.SupportHTTPRoute,
-	features.SupportHTTPRouteDestinationPortMatching,
-	features.SupportHTTPRouteBackendRequestHeaderModification,
-	features.SupportHTTPRouteQueryParamMatching,
-	features.SupportHTTPRouteMethodMatching,
-	features.SupportHTTPRouteResponseHeaderModification,
-	features.SupportHTTPRoutePortRedirect,
-	features.SupportHTTPRouteSchemeRedirect,
-	features.SupportHTTPRoutePathRedirect,
-	features.SupportHTTPRouteHostRewrite,
-	features.SupportHTTPRoutePathRewrite,
-	features.SupportHTTPRouteRequestMirror,
-	features.SupportHTTPRouteRequestMultipleMirrors,
-	features.SupportHTTPRouteRequestPercentageMirror,
-	features.SupportHTTPRouteRequestTimeout,
-	features.SupportHTTPRouteBackendTimeout,
-	features.SupportHTTPRouteParentRefPort,
-	features.SupportHTTPRouteBackendProtocolH2C,
-	features.SupportHTTPRouteBackendProtocolWebSocket,
-	features.SupportHTTPRouteNamedRouteRule,
-	features.SupportHTTPRouteCORS,
-	features.SupportHTTPRoute303RedirectStatusCode,
-	features.SupportHTTPRoute307RedirectStatusCode,
-	features.SupportHTTPRoute308RedirectStatusCode,
-	features.SupportHTTPRouteRetry,
-	features.SupportHTTPRouteRetryBackendTimeout,
-	features.SupportHTTPRouteRetryConnectionError,
-	features.SupportGRPCRoute,
-	features.SupportGRPCRouteNamedRouteRule,
-	features.SupportBackendTLSPolicy,
-	features.SupportBackendTLSPolicySANValidation,
-}
+var served = translate.Features()
 
 // besides are tests of features that are not served as a whole, which hold all the same.
 var besides = []string{"GatewayInvalidParametersRef"}
