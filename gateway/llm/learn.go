@@ -34,8 +34,8 @@ func (c *call) learnInput() {
 	if tok.Exact() || !l.Calibration.Due(model, approx.Input) {
 		return
 	}
-	if n, plain := l.count(tok, x); plain {
-		c.learn(approx.Input, n, reported)
+	if p, err := Count(tok, l.Tokenizers.Rules(model), x); err == nil && p.Plain {
+		c.learn(approx.Input, p.Total(), reported)
 	}
 }
 

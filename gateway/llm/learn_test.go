@@ -1,7 +1,11 @@
 package llm
 
 import (
+	"bytes"
+	"encoding/base64"
 	"fmt"
+	"image"
+	"image/png"
 	"net/http"
 	"strings"
 	"sync"
@@ -92,6 +96,22 @@ func TestOddCallsTeachNothing(t *testing.T) {
 	f("image", "claude-x", image, reported(1000, 2, "A cat"))
 	f("too large", "claude-x", ask(strings.Repeat("word ", maxLearned/4)), reported(100_000, 2, "Hello"))
 	f("cut", "claude-x", streamed(hello), events(roleChunk, textChunk("Hello"), usage, "@cut"))
+}
+
+// TestImagesCountBySize: an inline image says how large it is; of another nothing is known.
+func TestImagesCountBySize(t *testing.T) {
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 300, 200))); err != nil {
+		t.Fatal(err)
+	}
+	count := func(url string) int {
+		g, _ := learner(t, "gpt-4o", jsonBody(unmeasured))
+		return g.chats(1, fmt.Sprintf(`{"model":"smart","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":%q}}]}]}`, url))
+	}
+	inline, elsewhere := count("data:image/png;base64,"+base64.StdEncoding.EncodeToString(b.Bytes())), count("https://example.com/a.png")
+	if inline != 255+7 || elsewhere != 765+7 {
+		t.Errorf("an image of one tile counts %d, one of unknown size %d, want 262 and 772", inline, elsewhere)
+	}
 }
 
 // TestCountTokensTeaches: providers that count a request say the truth about it.

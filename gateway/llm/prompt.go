@@ -1,6 +1,9 @@
 package llm
 
 import (
+	"encoding/base64"
+	"strings"
+
 	"github.com/nantian-gw/nantian/ai"
 	"github.com/nantian-gw/nantian/tokenizer"
 	"github.com/nantian-gw/nantian/tokenizer/approx"
@@ -14,18 +17,34 @@ const perFile = 1000
 // decoded.
 func (l *LLM) input(x *ai.Exchange) int {
 	tok := l.Tokenizers.ForModel(x.Target.Model)
-	n, _ := l.count(tok, x)
-	return l.calibrate(tok, x.Target.Model, approx.Input, n)
+	p, err := Count(tok, l.Tokenizers.Rules(x.Target.Model), x)
+	if err != nil {
+		return 0
+	}
+	return l.calibrate(tok, x.Target.Model, approx.Input, p.Total())
 }
 
-// count counts what the client sent. plain says that all of it is text.
-func (l *LLM) count(tok tokenizer.Tokenizer, x *ai.Exchange) (n int, plain bool) {
+// Prompt is what the input tokens of a request are spent on.
+type Prompt struct {
+	chat.Parts
+	// Other are tokens of what has no form in package chat: files, schemas of answers, what only the vendor knows.
+	Other int
+	// Plain says that all of it is text.
+	Plain bool
+}
+
+// Total returns the sum of the parts.
+func (p Prompt) Total() int { return p.Parts.Total() + p.Other }
+
+// Count counts what a client sent, before any calibration.
+func Count(tok tokenizer.Tokenizer, rules chat.Rules, x *ai.Exchange) (Prompt, error) {
 	if x.Op == ai.OpEmbeddings {
-		return embedded(tok, x), true
+		n, err := embedded(tok, x)
+		return Prompt{Parts: chat.Parts{Text: n}, Plain: true}, err
 	}
 	c, err := x.Chat()
 	if err != nil {
-		return 0, false
+		return Prompt{}, err
 	}
 	p := prompt{tokens: tok, plain: true}
 	for i := range c.Messages {
@@ -37,19 +56,19 @@ func (l *LLM) count(tok tokenizer.Tokenizer, x *ai.Exchange) (n int, plain bool)
 	if c.Format != nil {
 		p.extra += tok.Count(c.Format.Schema)
 	}
-	return p.extra + chat.Count(tok, l.Tokenizers.Rules(x.Target.Model), &p.Request), p.plain
+	return Prompt{chat.Count(tok, rules, &p.Request), p.extra, p.plain}, nil
 }
 
-func embedded(tok tokenizer.Tokenizer, x *ai.Exchange) int {
+func embedded(tok tokenizer.Tokenizer, x *ai.Exchange) (int, error) {
 	e, err := x.Embed()
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	n := 0
 	for i := range e.Inputs {
 		n += tok.Count([]byte(e.Inputs[i].Text)) + len(e.Inputs[i].Tokens)
 	}
-	return n
+	return n, nil
 }
 
 // prompt is a request as package chat counts it, and what it has no form for.
@@ -79,7 +98,7 @@ func (p *prompt) parts(to *chat.Message, parts []ai.Part) {
 		p.plain = p.plain && part.Media == nil
 		switch {
 		case part.Kind == ai.PartImage && part.Media != nil:
-			to.Images = append(to.Images, chat.Image{Low: part.Media.Detail == "low"})
+			to.Images = append(to.Images, picture(part.Media))
 		case part.Media != nil:
 			p.extra += perFile
 		case part.Call != nil:
@@ -90,6 +109,15 @@ func (p *prompt) parts(to *chat.Message, parts []ai.Part) {
 			p.extra += p.tokens.Count(part.Raw)
 		}
 	}
+}
+
+// picture is an image with its size, where that can be told without a download.
+func picture(m *ai.Media) chat.Image {
+	i := chat.Image{Low: m.Detail == "low"}
+	if m.Data != "" {
+		i.Width, i.Height = chat.Size(base64.NewDecoder(base64.StdEncoding, strings.NewReader(m.Data)))
+	}
+	return i
 }
 
 // tool adds a tool. What is not a schema of an object, or a tool of the vendor's own, is counted as its text.

@@ -133,6 +133,20 @@ func TestTokens(t *testing.T) {
 	if m := command(t, "hello world", "tokens", "--model", "claude-sonnet-4-5", "-o", "json").want(t, 0).object(t); m["exact"] != false {
 		t.Errorf("got %v", m)
 	}
+	body := `{"model":"gpt-4o","messages":[{"role":"user","content":"Hello there"}],"tools":[{"type":"function","function":{"name":"now","description":"The time."}}]}`
+	m = command(t, body, "tokens", "--request", "openai", "-o", "json").want(t, 0).object(t)
+	if r, _ := m["request"].(map[string]any); m["tokens"] != 31.0 || r["text"] != 2.0 || r["framing"] != 7.0 || r["tools"] != 22.0 || m["exact"] != false {
+		t.Errorf("got %v", m)
+	}
+	body = `{"max_tokens":9,"messages":[{"role":"user","content":"Hello there"}]}`
+	m = command(t, body, "tokens", "--request", "anthropic", "--model", "claude-sonnet-4-5", "-o", "json").want(t, 0).object(t)
+	if m["encoding"] != "claude" || m["measuredError"] != 0.12 || m["tokens"].(float64) < 8 {
+		t.Errorf("got %v", m)
+	}
+	command(t, body, "tokens", "--request", "anthropic").want(t, 1).told(t, "model")
+	command(t, "hello", "tokens", "--request", "openai").want(t, 1).told(t, "JSON")
+	command(t, body, "tokens", "--request", "gemini").want(t, 2)
+	command(t, "hello", "tokens", "--model", "claude-x", "--admin", "127.0.0.1:1").want(t, 1).told(t, "--admin")
 	command(t, "", "tokens", "--encoding", "none").want(t, 2).told(t, "cl100k_base")
 	command(t, "", "tokens", "--encoding", "cl100k_base", "--model", "gpt-5").want(t, 2)
 	command(t, "", "tokens", file+"-absent").want(t, 1)

@@ -36,6 +36,12 @@ func TestEstimatesGetBetter(t *testing.T) {
 	if e.Input.Factor > 0.97 || e.Input.Error > 0.1 || e.Output.Observations < 40 {
 		t.Errorf("/estimates: %+v", e)
 	}
+	args := []string{"tokens", "--model", "claude-of-somebody", "-o", "json"}
+	plain := command(t, text, args...).want(t, 0).object(t)
+	m := command(t, text, append(args, "--admin", w.Admin)...).want(t, 0).object(t)
+	if c, _ := m["calibration"].(map[string]any); c["factor"] != e.Input.Factor || m["tokens"].(float64) >= plain["tokens"].(float64) {
+		t.Errorf("nantian tokens says %v, calibrated %v", plain, m)
+	}
 	if n := w.Metric("nantian_ai_estimate_error_ratio_count"); n < 70 {
 		t.Errorf("%v errors of estimates were recorded, want those of input and output", n)
 	}

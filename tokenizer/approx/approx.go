@@ -20,6 +20,7 @@ var familiesFile string
 type family struct {
 	name         string
 	ascii, other float64 // tokens for one of the base count
+	err          float64
 }
 
 // Families returns the names that New knows.
@@ -35,8 +36,8 @@ func families() []family {
 	var fs []family
 	for line := range strings.Lines(familiesFile) {
 		fields := strings.Fields(line)
-		if len(fields) == 3 && fields[0] != "#" {
-			fs = append(fs, family{fields[0], factor(fields[1]), factor(fields[2])})
+		if len(fields) == 4 && fields[0] != "#" {
+			fs = append(fs, family{fields[0], factor(fields[1]), factor(fields[2]), factor(fields[3])})
 		}
 	}
 	return fs
@@ -79,6 +80,10 @@ func New(name string, base func(text []byte) int) *Estimator {
 
 // Name returns the family.
 func (e *Estimator) Name() string { return e.family.name }
+
+// Error returns by what share Count was off at most on the texts of common kinds that the doc comment names; 0 where nothing
+// could be measured.
+func (e *Estimator) Error() float64 { return e.family.err }
 
 // Exact returns false.
 func (e *Estimator) Exact() bool { return false }

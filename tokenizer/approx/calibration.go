@@ -148,10 +148,7 @@ func (c *Calibration) Factor(model string, s Side) float64 {
 
 // Adjust returns an estimate multiplied by the Factor of its model; what is not nothing stays at least 1.
 func (c *Calibration) Adjust(model string, s Side, estimated int) int {
-	if estimated <= 0 {
-		return 0
-	}
-	return max(1, int(math.Round(float64(estimated)*c.Factor(model, s))))
+	return Ratio{Factor: c.Factor(model, s)}.Adjust(estimated)
 }
 
 // Len returns of how many models something is known.
@@ -177,6 +174,14 @@ type Ratio struct {
 	Error float64 `json:"error"`
 	// Observations is how many calls were observed.
 	Observations uint64 `json:"observations"`
+}
+
+// Adjust returns an estimate multiplied by the Factor; what is not nothing stays at least 1.
+func (r Ratio) Adjust(estimated int) int {
+	if estimated <= 0 {
+		return 0
+	}
+	return max(1, int(math.Round(float64(estimated)*r.Factor)))
 }
 
 // Learned returns what is known, by model.

@@ -60,38 +60,49 @@ const (
 	perEnumItem = 3
 )
 
-// Count returns the input tokens of a request.
-func Count(c Counter, rules Rules, r *Request) int {
-	n := perReply
-	for i := range r.Messages {
-		n += message(c, rules, &r.Messages[i])
-	}
-	if len(r.Tools) == 0 {
-		return n
-	}
-	n += allTools
-	for i := range r.Tools {
-		t := &r.Tools[i]
-		n += rules.Tool + text(c, t.Name+":"+sentence(t.Description)) + object(c, t.Parameters)
-	}
-	return n
+// Parts are what the input tokens of a request are spent on.
+type Parts struct {
+	Text    int // of messages
+	Framing int // of messages: their roles and names, what stands around them, and the beginning of the reply
+	Calls   int // of tools, made before
+	Tools   int // that may be called
+	Images  int
 }
 
-func message(c Counter, rules Rules, m *Message) int {
-	n := perMessage + text(c, m.Role)
+// Total returns the sum of the parts.
+func (p Parts) Total() int { return p.Text + p.Framing + p.Calls + p.Tools + p.Images }
+
+// Count returns the input tokens of a request.
+func Count(c Counter, rules Rules, r *Request) Parts {
+	p := Parts{Framing: perReply}
+	for i := range r.Messages {
+		p.message(c, rules, &r.Messages[i])
+	}
+	if len(r.Tools) == 0 {
+		return p
+	}
+	p.Tools = allTools
+	for i := range r.Tools {
+		t := &r.Tools[i]
+		p.Tools += rules.Tool + text(c, t.Name+":"+sentence(t.Description)) + object(c, t.Parameters)
+	}
+	return p
+}
+
+func (p *Parts) message(c Counter, rules Rules, m *Message) {
+	p.Framing += perMessage + text(c, m.Role)
 	if m.Name != "" {
-		n += perName + text(c, m.Name)
+		p.Framing += perName + text(c, m.Name)
 	}
 	for _, t := range m.Texts {
-		n += c.Count(t)
+		p.Text += c.Count(t)
 	}
 	for _, i := range m.Images {
-		n += rules.Image.Count(i)
+		p.Images += rules.Image.Count(i)
 	}
 	for _, call := range m.Calls {
-		n += perCall + text(c, call.Name) + c.Count(call.Arguments)
+		p.Calls += perCall + text(c, call.Name) + c.Count(call.Arguments)
 	}
-	return n
 }
 
 // object counts the properties of an object, and those within them.

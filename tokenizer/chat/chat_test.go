@@ -12,7 +12,7 @@ import (
 func count(t *testing.T, model string, r *chat.Request) int {
 	t.Helper()
 	reg := tokenizer.New()
-	return chat.Count(reg.ForModel(model), reg.Rules(model), r)
+	return chat.Count(reg.ForModel(model), reg.Rules(model), r).Total()
 }
 
 func say(role, name, text string) chat.Message {
@@ -68,6 +68,21 @@ func TestCalls(t *testing.T) {
 	none := count(t, "gpt-4o", &chat.Request{Messages: []chat.Message{{Role: "assistant"}}})
 	if got := count(t, "gpt-4o", r) - none; got != 15 {
 		t.Errorf("two calls cost %d, want 15", got)
+	}
+}
+
+func TestParts(t *testing.T) {
+	reg := tokenizer.New()
+	r := &chat.Request{
+		Messages: []chat.Message{
+			{Role: "user", Name: "ann", Texts: [][]byte{[]byte("What is this?")}, Images: []chat.Image{{Width: 1024, Height: 1024}}},
+			{Role: "assistant", Calls: []chat.Call{{Name: "look", Arguments: []byte(`{}`)}}},
+		},
+		Tools: []chat.Tool{{Name: "look", Description: "Look at it."}},
+	}
+	got := chat.Count(reg.ForModel("gpt-4o"), reg.Rules("gpt-4o"), r)
+	if want := (chat.Parts{Text: 4, Framing: 13, Calls: 5, Tools: 24, Images: 765}); got != want || got.Total() != 811 {
+		t.Errorf("%+v, in all %d, want %+v", got, got.Total(), want)
 	}
 }
 
