@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"sigs.k8s.io/yaml"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
@@ -45,8 +46,13 @@ func NewDump(s *Snapshot, endpoints map[string]*xdsv1.Endpoints) (*Dump, error) 
 // YAML is the Dump as YAML; of the same snapshot it is always the same text.
 func (d *Dump) YAML() ([]byte, error) { return yaml.Marshal(d) }
 
-// marshal is protojson.Marshal, but for Secrets, whose content must not be seen.
+// marshal is protojson.Marshal, but for Secrets, whose content must not be seen, and for what is known of the keys of callers.
 func marshal(r *xdsv1.Resource) ([]byte, error) {
+	if c := r.GetCaller(); c != nil {
+		c = proto.CloneOf(c)
+		c.KeySha256 = nil
+		return protojson.Marshal(&xdsv1.Resource{Kind: &xdsv1.Resource_Caller{Caller: c}})
+	}
 	s := r.GetSecret()
 	if s == nil {
 		return protojson.Marshal(r)

@@ -59,6 +59,7 @@ func (t *translator) putPolicy(p *policy) {
 	}
 	t.refused[key] = errors.New(p.invalid.list[0].message)
 	if t.kept(key) {
+		t.keptPolicies[key] = p.wire
 		return
 	}
 	delete(t.refused, key)
@@ -131,7 +132,7 @@ func (t *translator) gatewayTarget(to resources.Ref, section string) ([]*xdsv1.T
 	var out []*xdsv1.Target
 	for _, l := range g.listeners {
 		if section == "" || l.set == nil && section == string(l.spec.Name) {
-			out = append(out, &xdsv1.Target{Key: l.key})
+			out = append(out, &xdsv1.Target{Key: l.key, Gateway: section == ""})
 		}
 	}
 	if len(out) == 0 {
@@ -182,9 +183,10 @@ func (t *translator) emitPolicies(out map[string]*xdsv1.Resource) {
 			}
 		}
 	}
+	foreign := func(p string) bool { return out[p] == nil && policyIn(t.keptPolicies[p], out) == nil }
 	for _, key := range callers {
 		c := t.pool[key].GetCaller()
-		own := slices.DeleteFunc(slices.Clone(c.GetPolicies()), func(p string) bool { return out[p] == nil })
+		own := slices.DeleteFunc(slices.Clone(c.GetPolicies()), foreign)
 		if len(own) == 0 {
 			continue
 		}

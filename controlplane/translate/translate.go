@@ -71,6 +71,9 @@ type translator struct {
 	models    map[string]*modelMap
 	policies  map[types.NamespacedName][]*tlsPolicy
 
+	// keptPolicies are those that are refused and whose last valid version stays in force, with the targets that they have now.
+	keptPolicies map[string]*xdsv1.Policy
+
 	statuses []status.Update
 	refused  map[string]error
 }
@@ -85,6 +88,7 @@ func Translate(in *resources.Set, o Options) (*Result, error) {
 		gateways: map[types.NamespacedName]*gateway{}, sets: map[types.NamespacedName]*listenerSet{}, pool: map[string]*xdsv1.Resource{},
 		backends: map[string]*backend{}, providers: map[string]*provider{}, models: map[string]*modelMap{},
 		policies: map[types.NamespacedName][]*tlsPolicy{}, refused: map[string]error{},
+		keptPolicies: map[string]*xdsv1.Policy{},
 	}
 	t.classes()
 	t.buildGateways()
@@ -94,6 +98,7 @@ func Translate(in *resources.Set, o Options) (*Result, error) {
 	t.buildHTTPRoutes()
 	t.buildGRPCRoutes()
 	t.buildL4Routes()
+	t.buildAuthPolicies()
 	t.buildTokenPolicies()
 	t.finishGateways()
 	t.finishListenerSets()

@@ -19,6 +19,7 @@ const (
 	ReasonRefNotPermitted   = "RefNotPermitted"
 	ReasonSecretNotFound    = "SecretNotFound"
 	ReasonInvalidSecret     = "InvalidSecret"
+	ReasonConfigMapNotFound = "ConfigMapNotFound"
 	ReasonProviderNotFound  = "ProviderNotFound"
 	ReasonProviderInvalid   = "ProviderInvalid"
 )

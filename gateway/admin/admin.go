@@ -66,7 +66,7 @@ func Health(ready func() error, metrics http.Handler) *http.ServeMux {
 	return mux
 }
 
-// dump writes the configuration by key. Of a Secret it shows a hash.
+// dump writes the configuration by key. Of a Secret, and of the key of a caller, it shows a hash of its own.
 func dump(w http.ResponseWriter, s Source, salt []byte) {
 	rs, eps := s.Received()
 	var out struct {
@@ -94,6 +94,12 @@ func encode(key string, r *xdsv1.Resource, salt []byte) json.RawMessage {
 		b, _ := json.Marshal(map[string]any{"secret": map[string]string{"key": key, "hash": hash(s, salt)}})
 		return b
 	}
+	if c := r.GetCaller(); c != nil {
+		shown := proto.CloneOf(c)
+		shown.KeySha256 = nil
+		b, _ := json.Marshal(map[string]any{"caller": message(shown), "hash": hash(c, salt)})
+		return b
+	}
 	return message(redact(r))
 }
 
@@ -106,7 +112,7 @@ func message(m proto.Message) json.RawMessage {
 }
 
 // hash tells versions of a secret apart without saying anything about it: the salt lasts as long as the process.
-func hash(s *xdsv1.Secret, salt []byte) string {
+func hash(s proto.Message, salt []byte) string {
 	b, _ := proto.MarshalOptions{Deterministic: true}.Marshal(s)
 	mac := hmac.New(sha256.New, salt)
 	mac.Write(b)

@@ -27,7 +27,8 @@ type Auth struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The API keys whose resources name this policy.
 	ApiKeys bool `protobuf:"varint,1,opt,name=api_keys,json=apiKeys,proto3" json:"api_keys,omitempty"`
-	// Header that carries an API key; empty: Authorization as Bearer, x-api-key, api-key, x-goog-api-key, in this order.
+	// Header that carries an API key, after "Bearer " where it is there; empty: Authorization as Bearer, x-api-key, api-key,
+	// x-goog-api-key, in this order.
 	ApiKeyHeader string `protobuf:"bytes,2,opt,name=api_key_header,json=apiKeyHeader,proto3" json:"api_key_header,omitempty"`
 	Jwt          []*JWT `protobuf:"bytes,3,rep,name=jwt,proto3" json:"jwt,omitempty"`
 	// Where a policy nearer to the route asks for something else, that one holds in place of this.
@@ -107,7 +108,8 @@ type JWT struct {
 	Jwks isJWT_Jwks `protobuf_oneof:"jwks"`
 	// Header that carries the token, after "Bearer " where it is there; empty: Authorization.
 	Header string `protobuf:"bytes,5,opt,name=header,proto3" json:"header,omitempty"`
-	// Claim that lists the models that the caller may use (a list of texts, or one text with spaces); empty: all.
+	// Claim that lists the models that the caller may use: a list of texts, or one with spaces or commas between, with "." between
+	// levels of the claims. A token without it is refused. Empty: all models.
 	ModelsClaim   string `protobuf:"bytes,6,opt,name=models_claim,json=modelsClaim,proto3" json:"models_claim,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -216,7 +218,7 @@ func (*JWT_Remote) isJWT_Jwks() {}
 
 type RemoteJWKS struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// https, or http where the operator says so.
+	// https, or http where the policy allows it.
 	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
 	// How long a set is believed; zero: 5 min.
 	Cache *durationpb.Duration `protobuf:"bytes,2,opt,name=cache,proto3" json:"cache,omitempty"`
@@ -289,7 +291,7 @@ type Caller struct {
 	Policies []string `protobuf:"bytes,5,rep,name=policies,proto3" json:"policies,omitempty"`
 	// Models that its holder may use, exact or with one "*"; empty: all.
 	Models []string `protobuf:"bytes,6,rep,name=models,proto3" json:"models,omitempty"`
-	// What its Secret says of its holder, for keys of limits, logs and headers to services.
+	// What its Secret says of its holder.
 	Metadata      map[string]string `protobuf:"bytes,7,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -178,7 +178,9 @@ type Target struct {
 	// Key of a listener, route, backend, provider or model map.
 	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	// A rule of a route by its name; empty: all.
-	Rule          string `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	Rule string `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	// The listener is one of a Gateway that is targeted as a whole, which is wider than a listener by its name.
+	Gateway       bool `protobuf:"varint,3,opt,name=gateway,proto3" json:"gateway,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -227,6 +229,13 @@ func (x *Target) GetRule() string {
 	return ""
 }
 
+func (x *Target) GetGateway() bool {
+	if x != nil {
+		return x.Gateway
+	}
+	return false
+}
+
 var File_policy_proto protoreflect.FileDescriptor
 
 const file_policy_proto_rawDesc = "" +
@@ -244,10 +253,11 @@ const file_policy_proto_rawDesc = "" +
 	"tokenLimit\x12D\n" +
 	"\fprompt_guard\x18\f \x01(\v2\x1f.nantian.gateway.v1.PromptGuardH\x00R\vpromptGuard\x12\x1a\n" +
 	"\ainvalid\x18\x14 \x01(\tH\x00R\ainvalidB\x06\n" +
-	"\x04kind\".\n" +
+	"\x04kind\"H\n" +
 	"\x06Target\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
-	"\x04rule\x18\x02 \x01(\tR\x04ruleB0Z.github.com/nantian-gw/nantian/api/xds/v1;xdsv1b\x06proto3"
+	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x18\n" +
+	"\agateway\x18\x03 \x01(\bR\agatewayB0Z.github.com/nantian-gw/nantian/api/xds/v1;xdsv1b\x06proto3"
 
 var (
 	file_policy_proto_rawDescOnce sync.Once

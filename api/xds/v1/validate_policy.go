@@ -60,7 +60,7 @@ func (v *validator) jwt(j *JWT) {
 }
 
 func (v *validator) remoteJWKS(r *RemoteJWKS) {
-	v.baseURL("url", r.GetUrl())
+	v.url("url", r.GetUrl())
 	v.duration("cache", r.GetCache())
 	for _, bundle := range r.GetCaCertificates() {
 		v.certificates("ca_certificates", bundle)

@@ -166,6 +166,13 @@ func (v *validator) keyPair(field string, c *Certificate) {
 
 // baseURL says whether u is an absolute http or https URL without credentials, query and fragment.
 func (v *validator) baseURL(field, u string) {
+	if p := v.url(field, u); p != nil && (p.RawQuery != "" || p.ForceQuery) {
+		v.fail(field, "%q has a query", p.Scheme+"://"+p.Host+p.Path)
+	}
+}
+
+// url says whether u is an absolute http or https URL without credentials and fragment; nil: it is not.
+func (v *validator) url(field, u string) *url.URL {
 	p, err := url.Parse(u)
 	switch {
 	case err != nil:
@@ -176,7 +183,10 @@ func (v *validator) baseURL(field, u string) {
 		v.fail(field, "%q has no host", p.Redacted())
 	case p.User != nil:
 		v.fail(field, "%q has credentials in it", p.Redacted())
-	case p.RawQuery != "" || p.ForceQuery || p.Fragment != "":
-		v.fail(field, "%q has a query or a fragment", p.Scheme+"://"+p.Host+p.Path)
+	case p.Fragment != "":
+		v.fail(field, "%q has a fragment", p.Scheme+"://"+p.Host+p.Path)
+	default:
+		return p
 	}
+	return nil
 }
