@@ -18,6 +18,7 @@ import (
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/admin"
+	"github.com/nantian-gw/nantian/gateway/auth"
 	"github.com/nantian-gw/nantian/gateway/config"
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/filter"
@@ -74,6 +75,7 @@ func New(o Options) (*Gateway, error) {
 	o.LLM.Observer = models{g.observer.Metrics}
 	g.server = s
 	g.build = &builder{metrics: g.observer.Metrics, llm: llm.New(o.LLM)}
+	g.build.auth = auth.New(auth.Options{Metrics: meters{g.observer.Metrics}, Control: o.LLM.Control, Log: o.Log})
 	g.store = config.New(g.build, g.serve)
 	return g, nil
 }
@@ -95,6 +97,7 @@ func (g *Gateway) serve(t *table.Table, rs map[string]*xdsv1.Resource) {
 	})
 	g.observer.SetAccessLog(!r.GetAccessLog().GetDisabled())
 	g.build.trust(r.GetTrustedProxies())
+	g.build.auth.Update(rs)
 	if err := g.server.Update(t); err != nil {
 		g.log.Error("some ports cannot be opened, the others serve; the next change tries again", "error", err)
 	}
@@ -129,6 +132,7 @@ func (g *Gateway) Ready() error {
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.stopping.Store(true)
 	err := g.server.Shutdown(ctx)
+	g.build.auth.Close()
 	if g.observer.Access != nil {
 		g.observer.Access.Close()
 	}
@@ -139,6 +143,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 type builder struct {
 	metrics *observe.Metrics
 	llm     *llm.LLM
+	auth    *auth.Auth
 	trusted atomic.Pointer[[]netip.Prefix]
 }
 
@@ -182,7 +187,7 @@ func (b *builder) Models(key string, rs map[string]*xdsv1.Resource, clusters *ta
 }
 
 // Policies implements table.Builder.
-func (b *builder) Policies([]*xdsv1.Policy) (filter.Chain, error) { return filter.Chain{}, nil }
+func (b *builder) Policies(list []*xdsv1.Policy) (filter.Chain, error) { return b.auth.Filters(list) }
 
 // source lends a table's clusters to model providers.
 type source struct{ *table.Clusters }
@@ -200,6 +205,12 @@ type models struct{ m *observe.Metrics }
 
 // Target implements llm.Observer.
 func (m models) Target(provider, model string) llm.Meter { return m.m.Target(provider, model) }
+
+// meters lends the instruments of AuthPolicies.
+type meters struct{ *observe.Metrics }
+
+// AuthPolicy implements auth.Metrics.
+func (m meters) AuthPolicy(policy string) auth.Meter { return m.Metrics.AuthPolicy(policy) }
 
 // AdminServer makes the HTTP server of the admin listener.
 func (g *Gateway) AdminServer() *http.Server {

@@ -14,12 +14,21 @@ type Identity struct {
 	Models []string
 	// Metadata is what the API key's Secret says of its holder.
 	Metadata map[string]string
+	// Also is who the caller is to a wider policy, where several ask: what it may use is restricted by both. Usually nil.
+	Also *Identity
 }
 
 // MayUse says whether the caller may use a model, by the name that clients ask for. Without an identity there is nothing to
 // restrict.
 func (i *Identity) MayUse(model string) bool {
-	if i == nil || len(i.Models) == 0 {
+	return i == nil || i.mayUse(model) && i.Also.MayUse(model)
+}
+
+// Restricted says whether there are models that the caller may not use.
+func (i *Identity) Restricted() bool { return i != nil && (len(i.Models) > 0 || i.Also.Restricted()) }
+
+func (i *Identity) mayUse(model string) bool {
+	if len(i.Models) == 0 {
 		return true
 	}
 	for _, m := range i.Models {

@@ -49,6 +49,9 @@ type Env struct {
 
 // Chain is a compiled list of filters.
 type Chain struct {
+	// Preflight run before all others, those that ask who calls included: a browser's preflight carries no credentials (Fetch
+	// standard, section 4.8).
+	Preflight []Request
 	// Request run in order, Response in reverse.
 	Request  []Request
 	Response []Response
@@ -84,7 +87,7 @@ func (c *Chain) add(f *xdsv1.Filter, env Env) error {
 		if err != nil {
 			return err
 		}
-		c.Request, c.Response = append(c.Request, f), append(c.Response, f)
+		c.Preflight, c.Response = append(c.Preflight, f), append(c.Response, f)
 	case *xdsv1.Filter_Mirror:
 		return c.addMirror(k.Mirror, env)
 	case *xdsv1.Filter_Invalid:

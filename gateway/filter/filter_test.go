@@ -51,9 +51,11 @@ func request(t testing.TB, path string, header ...string) *exchange.Exchange {
 // run is what the server does with a chain; answer stands for the backend.
 func run(c Chain, x *exchange.Exchange, answer func()) {
 	done := false
-	for _, f := range c.Request {
-		if done = f.OnRequest(x) == Reply; done {
-			break
+	for _, list := range [2][]Request{c.Preflight, c.Request} {
+		for _, f := range list {
+			if done = done || f.OnRequest(x) == Reply; done {
+				break
+			}
 		}
 	}
 	switch {

@@ -93,7 +93,10 @@ func (c *call) read(model string) *ai.Error {
 	if err != nil && !c.nameless(err) {
 		return clientError(err)
 	}
-	r.Model = cmp.Or(r.Model, model, c.h.models.fallback)
+	r.Model = cmp.Or(r.Model, model)
+	if r.Model == "" && c.x.Identity.MayUse(c.h.models.fallback) {
+		r.Model = c.h.models.fallback
+	}
 	if r.Model == "" {
 		return clientError(err)
 	}
@@ -112,11 +115,15 @@ func (c *call) nameless(err error) bool {
 	return errors.As(err, &e) && e.Param == "model" && jsonscan.Get(c.ax.Request.Raw, "model") == nil
 }
 
-// resolve finds the route of the model, and the order of its targets.
+// resolve finds the route of the model, and the order of its targets. A model that the caller may not use is as one that is not
+// there.
 func (c *call) resolve() *ai.Error {
 	r, m := &c.ax.Request, c.h.models
-	if c.route, c.star = m.find(r.Model); c.route == nil {
-		return m.unknown(r.Model)
+	if c.x.Identity.MayUse(r.Model) {
+		c.route, c.star = m.find(r.Model)
+	}
+	if c.route == nil {
+		return m.unknown(r.Model, c.x.Identity)
 	}
 	c.order = c.h.llm.order(c.order[:0], c.route)
 	return nil

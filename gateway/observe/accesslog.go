@@ -132,6 +132,7 @@ func appendLine(dst []byte, x *exchange.Exchange, status int, sent int64, took t
 	l.millis("duration_ms", took)
 	l.int("bytes_sent", sent)
 	l.route(x)
+	l.caller(x.Identity)
 	l.model(x)
 	l.optional("note", x.Note)
 	return append(l.b, "}\n"...)
@@ -155,6 +156,16 @@ func (l *line) route(x *exchange.Exchange) {
 		l.optional("rule", r.Rule)
 	}
 	l.optional("backend", x.Backend)
+}
+
+// caller adds who called, where that was proved: never the credential.
+func (l *line) caller(i *exchange.Identity) {
+	if i == nil {
+		return
+	}
+	l.optional("api_key", i.APIKey)
+	l.optional("issuer", i.Issuer)
+	l.optional("subject", i.Subject)
 }
 
 // model adds what is known of a model call; never its text.

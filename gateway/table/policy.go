@@ -11,10 +11,10 @@ import (
 // policies are those of a table by the key of what they target, in order of their own keys.
 type policies map[string][]attached
 
-// attached is a policy at one of its targets; rule is that of the target.
+// attached is a policy at one of its targets.
 type attached struct {
 	*xdsv1.Policy
-	rule string
+	target *xdsv1.Target
 }
 
 func newPolicies(rs map[string]*xdsv1.Resource) policies {
@@ -22,34 +22,56 @@ func newPolicies(rs map[string]*xdsv1.Resource) policies {
 	for _, key := range sortedKeys(rs, func(r *xdsv1.Resource) bool { return r.GetPolicy() != nil }) {
 		p := rs[key].GetPolicy()
 		for _, t := range p.GetTargets() {
-			ps[t.GetKey()] = append(ps[t.GetKey()], attached{p, t.GetRule()})
+			ps[t.GetKey()] = append(ps[t.GetKey()], attached{p, t})
 		}
 	}
 	return ps
 }
 
-// rule lists the policies on the way to a rule: of the listener, the route and the rule itself, each once, the widest first.
+// The levels at which policies meet a rule, the widest first.
+const (
+	ofGateway = iota
+	ofListener
+	ofRoute
+	ofRule
+	levels
+)
+
+// rule lists the policies on the way to a rule: of the Gateway, the listener, the route and the rule itself, each once, the
+// widest first. An overridable AuthPolicy is not among them where one of a narrower level is.
 func (ps policies) rule(listener, route, rule string) []*xdsv1.Policy {
-	var out []*xdsv1.Policy
-	add := func(p *xdsv1.Policy) {
-		if !slices.Contains(out, p) {
-			out = append(out, p)
-		}
-	}
+	var at [levels][]*xdsv1.Policy
 	for _, a := range ps[listener] {
-		add(a.Policy)
+		level := ofListener
+		if a.target.GetGateway() {
+			level = ofGateway
+		}
+		at[level] = append(at[level], a.Policy)
 	}
 	for _, a := range ps[route] {
-		if a.rule == "" {
-			add(a.Policy)
+		switch a.target.GetRule() {
+		case "":
+			at[ofRoute] = append(at[ofRoute], a.Policy)
+		case rule:
+			at[ofRule] = append(at[ofRule], a.Policy)
 		}
 	}
-	for _, a := range ps[route] {
-		if a.rule != "" && a.rule == rule {
-			add(a.Policy)
+	var out []*xdsv1.Policy
+	for level, list := range at {
+		narrower := slices.ContainsFunc(at[level+1:], func(l []*xdsv1.Policy) bool { return slices.ContainsFunc(l, isAuth) })
+		for _, p := range list {
+			if !slices.Contains(out, p) && !(p.GetAuth().GetOverridable() && narrower) {
+				out = append(out, p)
+			}
 		}
 	}
 	return out
+}
+
+// isAuth says whether a policy was made of an AuthPolicy, one that cannot be run included.
+func isAuth(p *xdsv1.Policy) bool {
+	k, err := xdsv1.ParseKey(p.GetKey())
+	return err == nil && k.Sub == xdsv1.PolicyAuth
 }
 
 // route lists all policies that some rule of a route may have, to see whether one of them has changed.

@@ -217,7 +217,8 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 	if err != nil {
 		return nil, err
 	}
-	r.Request, r.Response, r.Timeout = slices.Concat(front.Request, chain.Request), slices.Concat(front.Response, chain.Response), s.requestTimeout
+	r.Request = slices.Concat(chain.Preflight, front.Request, chain.Request)
+	r.Response, r.Timeout = slices.Concat(front.Response, chain.Response), s.requestTimeout
 	if chain.Handler != nil {
 		r.Backends, r.total = []WeightedBackend{{Weight: 1, Handler: chain.Handler}}, 1
 		return r, nil
@@ -238,7 +239,7 @@ func (b *routeBuilder) backend(l *xdsv1.Listener, w *xdsv1.WeightedBackend, s *r
 	if err != nil {
 		return WeightedBackend{}, err
 	}
-	wb := WeightedBackend{Weight: w.GetWeight(), Request: chain.Request, Response: chain.Response, Handler: chain.Handler}
+	wb := WeightedBackend{Weight: w.GetWeight(), Request: slices.Concat(chain.Preflight, chain.Request), Response: chain.Response, Handler: chain.Handler}
 	if wb.Handler == nil {
 		wb.Handler, err = b.handler(l, w, s)
 	}

@@ -71,6 +71,7 @@ func use(m *observe.Metrics) {
 	m.Config(true)
 	m.Mirrored("sent")
 	m.Target("ns/provider", "model").Attempt("ok", time.Second)
+	m.AuthPolicy("ns/policy").Fetched(true)
 	m.ControlPlane().Response("resources", 1, false, time.Second)
 }
 
@@ -105,6 +106,7 @@ func fullExchange() *exchange.Exchange {
 	x.Path, x.Note, x.Backend = []byte("/v1/chat/completions"), "note", "ns/provider"
 	x.Route = &exchange.RouteInfo{Gateway: "ns/gw", Listener: "http", Kind: "HTTPRoute", Route: "ns/route", Rule: "0"}
 	x.Model = exchange.ModelInfo{Provider: "ns/provider", Model: "m", Requested: "r", Attempts: 1, FirstToken: time.Second, Streamed: true, Aborted: true}
+	x.Identity = &exchange.Identity{APIKey: "ns/key", Issuer: "https://idp.example.com", Subject: "alice"}
 	x.LLM = &ai.Exchange{Op: ai.OpChat, Finish: ai.FinishStop, Usage: ai.Usage{Input: 1, Output: 1, Estimated: true}}
 	return x
 }
