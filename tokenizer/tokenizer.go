@@ -29,7 +29,7 @@ var (
 )
 
 // A Registry finds the tokenizer of a model. It may be used by many goroutines at once. A vocabulary is loaded when its
-// first text is counted (up to 30 ms and 9 MB) and then kept as long as the Registry: a process needs one Registry.
+// first text is counted (about 10 ms and 10 MB for the largest) and then kept as long as the Registry: a process needs one Registry.
 type Registry struct {
 	models    models
 	encodings map[string]*encoding

@@ -36,7 +36,7 @@ var (
 // Names returns the encodings that Open knows, newest first.
 func Names() []string { return []string{"o200k_base", "cl100k_base", "p50k_base", "r50k_base"} }
 
-// Open builds the tables of an encoding: up to 30 ms, and 9 MB for the largest. Callers share the result.
+// Open builds the tables of an encoding: about 10 ms and 10 MB for the largest. Callers share the result.
 func Open(name string) (*Encoding, error) {
 	switch name {
 	case "o200k_base":

@@ -20,13 +20,14 @@ type token uint64
 
 const (
 	tokenBits = 18
+	lenAt     = 3 * tokenBits
 	tokenMask = 1<<tokenBits - 1
 )
 
 func (t token) left() uint32   { return uint32(t & tokenMask) }
 func (t token) right() uint32  { return uint32(t >> tokenBits & tokenMask) }
 func (t token) prefix() uint32 { return uint32(t >> (2 * tokenBits) & tokenMask) }
-func (t token) len() int       { return int(t >> (3 * tokenBits)) }
+func (t token) len() int       { return int(t >> lenAt) }
 
 // A slot is a node of the trie of all tokens.
 type slot struct {

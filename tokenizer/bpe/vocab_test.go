@@ -74,7 +74,7 @@ func countPairs(p *pairs) (n int) {
 }
 
 func TestLoadRejects(t *testing.T) {
-	for _, file := range []string{"", "BPE1", "BPE2 but too short", string(make([]byte, 1000))} {
+	for _, file := range []string{"", "BPE1", "BPE3 but too short", string(make([]byte, 1000)), o200k[:1000], o200k[:len(o200k)-1], cl100k + "\x00"} {
 		if _, err := load(file, 0); err == nil {
 			t.Errorf("load of %d bytes %.20q: no error", len(file), file)
 		}

@@ -2,17 +2,16 @@
 //
 // A file holds (integers little endian):
 //
-//	4 bytes   magic "BPE2"
+//	4 bytes   magic "BPE3"
 //	4 bytes   number of tokens
 //	4 bytes   number of slots of the trie
 //	256 bytes the byte that token i stands for, i < 256
 //	7 bytes   for each further token, in rank order: left | right<<18 | prefix<<36, the two tokens that merge into it
 //	          and the longest that is a proper prefix of it
-//	1 or 3    for each node of the trie, in the order in which inserting the tokens by rank creates it: 0 for a leaf,
-//	          else 1+base>>16 and the low 16 bits of its base
+//	6 bytes   for each slot of the trie: node | token<<28, the two words of package bpe's slot, 0 for an empty one
 //
-// Everything else (bytes and lengths of tokens, the trie, the table of pairs) follows from it when it is loaded. Only the
-// bases and prefixes are stored although they could be computed too: that would take most of the time of loading.
+// The rest (lengths of tokens, the table of pairs) follows from it when it is loaded. The trie and the prefixes could be
+// computed too, but that would take most of the time of loading.
 package main
 
 import (
@@ -58,7 +57,7 @@ func encode(ranks map[string]int) ([]byte, error) {
 	root, order := buildTrie(tokens)
 	slots := place(root, order)
 
-	b := []byte("BPE2")
+	b := []byte("BPE3")
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(tokens)))
 	b = binary.LittleEndian.AppendUint32(b, uint32(slots))
 	for i, t := range tokens[:256] {
@@ -75,14 +74,23 @@ func encode(ranks map[string]int) ([]byte, error) {
 		m := uint64(left) | uint64(right)<<18 | uint64(prefix(t, ids))<<36
 		b = append(b, binary.LittleEndian.AppendUint64(nil, m)[:7]...)
 	}
-	for _, n := range order {
-		if n.base == 0 {
-			b = append(b, 0)
-			continue
-		}
-		b = append(b, byte(1+n.base>>16), byte(n.base), byte(n.base>>8))
+	for _, s := range fill(root, order, slots) {
+		b = append(b, binary.LittleEndian.AppendUint64(nil, s)[:6]...)
 	}
 	return b, nil
+}
+
+// fill returns the slots of the trie.
+func fill(root *node, order []*node, slots int) []uint64 {
+	const labelBits, occupied, tokenAt = 9, 1 << 8, 28
+	all := make([]uint64, slots)
+	for _, n := range append([]*node{root}, order...) {
+		for i, c := range n.labels {
+			child := n.children[i]
+			all[n.base^int(c)] = uint64(child.base)<<labelBits | occupied | uint64(c) | uint64(child.token)<<tokenAt
+		}
+	}
+	return all
 }
 
 // split merges the bytes of t as the encoder would, with tokens of lower rank only. What is left are the two halves of t.
@@ -120,6 +128,7 @@ type node struct {
 	labels   []byte
 	children []*node
 	base     int // 0: leaf
+	token    int // id+1 of the token that ends here, or 0
 }
 
 func (n *node) child(c byte) *node {
@@ -132,7 +141,7 @@ func (n *node) child(c byte) *node {
 // buildTrie returns the root and the other nodes in the order of their creation.
 func buildTrie(tokens []string) (root *node, order []*node) {
 	root = new(node)
-	for _, t := range tokens {
+	for id, t := range tokens {
 		n := root
 		for _, c := range []byte(t) {
 			next := n.child(c)
@@ -143,6 +152,7 @@ func buildTrie(tokens []string) (root *node, order []*node) {
 			}
 			n = next
 		}
+		n.token = id + 1
 	}
 	return root, order
 }
@@ -174,6 +184,9 @@ func place(root *node, order []*node) int {
 			}
 			break
 		}
+	}
+	if last >= 1<<19 {
+		log.Fatalf("slot %d: bases have 19 bits", last)
 	}
 	return (last | 255) + 1
 }
