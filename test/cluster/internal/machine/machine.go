@@ -102,7 +102,7 @@ func prepare(c plan.Cluster) (memory string, err error) {
 	if err := unix.Mount("tmpfs", memory, "tmpfs", unix.MS_NOSUID, "mode=755"); err != nil {
 		return "", fmt.Errorf("mount %s: %w", memory, err)
 	}
-	return memory, link.SetUpNode(c.Network)
+	return memory, errors.Join(link.SetUpNode(c.Network), proxy.Prepare(c.Network))
 }
 
 // startNode starts what runs pods and what makes Services work.
@@ -132,6 +132,7 @@ func startNode(ctx context.Context, c plan.Cluster, p *plane.Plane, dir string, 
 		return nil, err
 	}
 	factory.Start(ctx.Done())
+	factory.WaitForCacheSync(ctx.Done())
 	go services.Run(ctx)
 	return n, nil
 }

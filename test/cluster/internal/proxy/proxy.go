@@ -51,6 +51,16 @@ type Proxy struct {
 	now        map[frontend][]netip.AddrPort
 }
 
+// Prepare makes the kernel translate addresses from the begin. If it began while there are connections, both ends of one that has
+// both here could be taken for connections of their own, and given other ports: seen as a connection that stalls for 15 s.
+func Prepare(n plan.Network) error {
+	r, err := newRules(n.Services(), n.Balancers())
+	if err != nil {
+		return err
+	}
+	return r.set(nil)
+}
+
 // New makes a proxy that is told of changes by the factory's informers, which the caller starts.
 func New(client kubernetes.Interface, events record.EventRecorder, n plan.Network, factory informers.SharedInformerFactory, log *slog.Logger) (*Proxy, error) {
 	r, err := newRules(n.Services(), n.Balancers())
