@@ -57,6 +57,7 @@ var ownKinds = []Kind{
 	own(v1alpha1.KindAuthPolicy, func(s *Set) *Index[*v1alpha1.AuthPolicy] { return &s.AuthPolicies }),
 	own(v1alpha1.KindTokenPolicy, func(s *Set) *Index[*v1alpha1.TokenPolicy] { return &s.TokenPolicies }),
 	own(v1alpha1.KindPromptGuardPolicy, func(s *Set) *Index[*v1alpha1.PromptGuardPolicy] { return &s.PromptGuardPolicies }),
+	own(v1alpha1.KindGatewayConfig, func(s *Set) *Index[*v1alpha1.GatewayConfig] { return &s.GatewayConfigs }),
 }
 
 // Kinds lists the kinds that the control plane reads. The caller must not change the list.

@@ -37,6 +37,7 @@ type Set struct {
 	AuthPolicies        Index[*v1alpha1.AuthPolicy]
 	TokenPolicies       Index[*v1alpha1.TokenPolicy]
 	PromptGuardPolicies Index[*v1alpha1.PromptGuardPolicy]
+	GatewayConfigs      Index[*v1alpha1.GatewayConfig]
 
 	problems []Problem
 	origins  map[Ref]Origin

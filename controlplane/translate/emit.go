@@ -28,6 +28,7 @@ func (t *translator) reachable(group GroupName) map[string]*xdsv1.Resource {
 		}
 	}
 	t.emitPolicies(out)
+	t.emitRuntime(out, group)
 	return out
 }
 

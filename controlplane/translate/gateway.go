@@ -25,6 +25,7 @@ type gateway struct {
 	// listeners are the Gateway's own, then those of the ListenerSets on it, in order of precedence.
 	listeners []*listener
 	sets      []*listenerSet
+	settings  settings
 	// clientCertificate is the key of what backends with TLS are shown; empty: nothing.
 	clientCertificate string
 	// faults are why the Gateway as a whole is not accepted, unresolved what it names in vain, unusable why it is not
@@ -43,9 +44,8 @@ func (t *translator) classes() {
 			continue
 		}
 		var f faults
-		if c.Spec.ParametersRef != nil {
-			f.add(&fault{string(gatewayv1.GatewayClassReasonInvalidParameters), "spec.parametersRef: this version has no kind of parameters"})
-		}
+		_, invalid := t.ofClass(c)
+		f.add(invalid)
 		t.update(status.Update{
 			Ref: resources.Ref{Group: schema.GatewayGroup, Kind: "GatewayClass", Name: c.Name},
 			Conditions: []metav1.Condition{
@@ -82,11 +82,11 @@ func (t *translator) buildGateways() {
 
 func (t *translator) buildGateway(object *gatewayv1.Gateway) {
 	g := &gateway{object: object, ref: gatewayRef(object), group: Standalone}
+	t.readSettings(g)
 	if !t.o.Standalone {
-		g.group = GroupName(object.Namespace + "/" + object.Name)
+		g.group = g.groupOf()
 	}
 	g.readAddresses()
-	g.refuseUnsupported()
 	t.readClientCertificate(g)
 	for i := range object.Spec.Listeners {
 		g.listeners = append(g.listeners, t.buildListener(g, nil, &object.Spec.Listeners[i]))
@@ -117,16 +117,10 @@ func (g *gateway) readAddresses() {
 			g.faults.add(&fault{string(gatewayv1.GatewayReasonUnsupportedAddress), fmt.Sprintf("spec.addresses[%d].value: %q is not an IP address", i, a.Value)})
 			continue
 		}
-		g.addresses = append(g.addresses, addr.Unmap().String())
-	}
-}
-
-// refuseUnsupported refuses what would change how traffic is handled and is not done by this version, instead of ignoring
-// it.
-func (g *gateway) refuseUnsupported() {
-	spec := g.object.Spec
-	if spec.Infrastructure != nil && spec.Infrastructure.ParametersRef != nil {
-		g.faults.add(&fault{string(gatewayv1.GatewayReasonInvalidParameters), "spec.infrastructure.parametersRef: this version has no kind of parameters"})
+		// The addresses of provisioned data planes are their Service's; they themselves listen at all of their own.
+		if g.group == Standalone || g.settings.sharedBy() != nil {
+			g.addresses = append(g.addresses, addr.Unmap().String())
+		}
 	}
 }
 

@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/nantian-gw/nantian/crds/v1alpha1"
 )
 
 // Gateway is a Gateway of ours, as provisioning sees it.
@@ -18,6 +21,10 @@ type Gateway struct {
 	Accepted bool
 	// Ports that its listeners are served at, in order.
 	Ports []Port
+	// Config is what is set for it, by its class and itself.
+	Config v1alpha1.GatewayConfigSpec
+	// Shared is the config that lets it run on data planes that are there already; nil: it gets its own.
+	Shared *v1alpha1.GatewayConfig
 }
 
 // Port is a port that data planes listen at.
@@ -31,11 +38,14 @@ type Port struct {
 func (t *translator) served() []Gateway {
 	var out []Gateway
 	for _, object := range t.in.Gateways.All() {
-		g := t.gateways[types.NamespacedName{Namespace: object.Namespace, Name: object.Name}]
+		g := t.gateways[nameOf(object)]
 		if g == nil {
 			continue
 		}
-		s := Gateway{Object: object, Group: g.group, Accepted: len(g.faults.list) == 0}
+		s := Gateway{Object: object, Group: g.group, Accepted: len(g.faults.list) == 0, Config: g.settings.spec}
+		if c := g.settings.sharedBy(); c != nil {
+			s.Shared = c.object
+		}
 		for _, l := range g.listeners {
 			if l.served() {
 				s.Ports = append(s.Ports, Port{Number: int32(l.spec.Port), UDP: l.spec.Protocol == gatewayv1.UDPProtocolType})
@@ -46,6 +56,12 @@ func (t *translator) served() []Gateway {
 		out = append(out, s)
 	}
 	return out
+}
+
+func nameOf(o metav1.Object) types.NamespacedName { return nameIn(o.GetNamespace(), o.GetName()) }
+
+func nameIn(namespace, name string) types.NamespacedName {
+	return types.NamespacedName{Namespace: namespace, Name: name}
 }
 
 func compareBool(a, b bool) int {

@@ -63,6 +63,7 @@ type translator struct {
 	gateways map[types.NamespacedName]*gateway
 	sets     map[types.NamespacedName]*listenerSet
 	routes   []*route
+	configs  map[types.NamespacedName]*config
 	// pool has every resource that was built, referenced or not, by key.
 	pool map[string]*xdsv1.Resource
 	// backends, providers and models remember what was made of a reference, by key.
@@ -85,11 +86,12 @@ func Translate(in *resources.Set, o Options) (*Result, error) {
 	}
 	t := &translator{
 		in: in, o: o,
-		gateways: map[types.NamespacedName]*gateway{}, sets: map[types.NamespacedName]*listenerSet{}, pool: map[string]*xdsv1.Resource{},
+		gateways: map[types.NamespacedName]*gateway{}, configs: map[types.NamespacedName]*config{}, sets: map[types.NamespacedName]*listenerSet{}, pool: map[string]*xdsv1.Resource{},
 		backends: map[string]*backend{}, providers: map[string]*provider{}, models: map[string]*modelMap{},
 		policies: map[types.NamespacedName][]*tlsPolicy{}, refused: map[string]error{},
 		keptPolicies: map[string]*xdsv1.Policy{},
 	}
+	t.buildConfigs()
 	t.classes()
 	t.buildGateways()
 	t.buildTLSPolicies()
@@ -101,6 +103,7 @@ func Translate(in *resources.Set, o Options) (*Result, error) {
 	t.buildAuthPolicies()
 	t.buildTokenPolicies()
 	t.finishGateways()
+	t.finishConfigs()
 	t.finishListenerSets()
 	t.finishTLSPolicies()
 	t.buildPromptGuards()

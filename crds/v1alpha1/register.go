@@ -16,6 +16,7 @@ const (
 	KindAuthPolicy        = "AuthPolicy"
 	KindTokenPolicy       = "TokenPolicy"
 	KindPromptGuardPolicy = "PromptGuardPolicy"
+	KindGatewayConfig     = "GatewayConfig"
 )
 
 // GroupVersion is the group and version of the kinds in this package.
@@ -25,6 +26,7 @@ var GroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion, &AIProvider{}, &AIProviderList{}, &AIBackend{}, &AIBackendList{}, &AuthPolicy{}, &AuthPolicyList{})
 	s.AddKnownTypes(GroupVersion, &TokenPolicy{}, &TokenPolicyList{}, &PromptGuardPolicy{}, &PromptGuardPolicyList{})
+	s.AddKnownTypes(GroupVersion, &GatewayConfig{}, &GatewayConfigList{})
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil
 }
