@@ -8,23 +8,53 @@ import (
 
 // findConflicts marks the listeners of a Gateway that could not be told apart. Of those in one object all are left out: the
 // Gateway API forbids to pick a winner. Between a Gateway and its ListenerSets, and between sets, the one that is preferred
-// stays (ListenerSetSpec.listeners). Listeners of protocols that are not served conflict with nobody.
+// stays (ListenerSetSpec.listeners), and what is left out for it is in nobody's way. Listeners of protocols that are not
+// served conflict with nobody.
 func (g *gateway) findConflicts() {
-	for i, l := range g.listeners {
-		for j, other := range g.listeners {
-			if i == j || l.set != other.set && j > i || len(kindsOf(other.spec)) == 0 || len(kindsOf(l.spec)) == 0 {
-				continue
+	for _, group := range g.inOrder() {
+		var left []*listener
+		for _, l := range group {
+			if !l.yields() {
+				left = append(left, l)
 			}
-			if l.set != other.set && len(other.conflict.list) > 0 && other.set != nil {
-				continue // it is left out itself
+		}
+		for _, l := range left {
+			for _, other := range left {
+				if l != other {
+					l.conflict.add(l.conflictWith(other))
+				}
 			}
-			l.conflict.add(l.conflictWith(other))
 		}
 	}
 }
 
+// inOrder are the listeners by the object that they stand in, what is preferred first.
+func (g *gateway) inOrder() [][]*listener {
+	out := [][]*listener{g.own()}
+	for _, s := range g.sets {
+		out = append(out, s.listeners)
+	}
+	return out
+}
+
+// yields marks a listener that is in conflict with one that is preferred.
+func (l *listener) yields() bool {
+	for _, other := range l.gateway.listeners {
+		if other.set == l.set {
+			break
+		}
+		if other.set == nil || len(other.conflict.list) == 0 {
+			l.conflict.add(l.conflictWith(other))
+		}
+	}
+	return len(l.conflict.list) > 0
+}
+
 // conflictWith is why a connection or request could not be told to be for l and not for other; nil: it can.
 func (l *listener) conflictWith(other *listener) *fault {
+	if len(kindsOf(l.spec)) == 0 || len(kindsOf(other.spec)) == 0 {
+		return nil
+	}
 	if l.spec.Port != other.spec.Port || (l.spec.Protocol == gatewayv1.UDPProtocolType) != (other.spec.Protocol == gatewayv1.UDPProtocolType) {
 		return nil
 	}

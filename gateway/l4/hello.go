@@ -194,6 +194,3 @@ func serverName(c cursor) (name string, ok bool) {
 	}
 	return name, true
 }
-
-// UnrecognizedName is the alert that refuses a server name (RFC 6066, section 3): fatal, 112.
-var UnrecognizedName = []byte{21, 3, 1, 0, 2, 2, 112}

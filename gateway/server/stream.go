@@ -53,11 +53,8 @@ func (p *port) serveHello(c *clientConn) {
 	s := p.newStream(c, "TLS")
 	s.ServerName = strings.ToLower(h.ServerName)
 	switch {
-	case stream == nil:
-		c.Conn.Write(l4.UnrecognizedName)
-		s.Outcome = l4.NoRoute
-		c.Close()
-		p.server.observer.SessionEnded(&s.Session, false)
+	case stream == nil: // a reset, not an alert: nobody here speaks TLS for the name
+		s.refuse(l4.NoRoute)
 	case cfg == nil:
 		s.serve(stream, c.Conn, ahead)
 	default:

@@ -60,7 +60,7 @@ func newCluster(t *testing.T, put func(string)) *cluster {
 	c := &cluster{t: t, schemas: schema.New(), put: put, changed: make(chan struct{}, 1), addresses: map[types.NamespacedName]string{}}
 	c.api = fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(
 		&gatewayv1.GatewayClass{}, &gatewayv1.Gateway{}, &gatewayv1.HTTPRoute{}, &gatewayv1.GRPCRoute{}, &gatewayv1.TLSRoute{},
-		&gatewayv1.TCPRoute{}, &gatewayv1.UDPRoute{}, &gatewayv1.BackendTLSPolicy{},
+		&gatewayv1.TCPRoute{}, &gatewayv1.UDPRoute{}, &gatewayv1.BackendTLSPolicy{}, &gatewayv1.ListenerSet{},
 	).WithObjects(&apiextensionsv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{
 		Name:        "gateways." + schema.GatewayGroup,
 		Annotations: map[string]string{consts.BundleVersionAnnotation: consts.BundleVersion, consts.ChannelAnnotation: "experimental"},
@@ -188,7 +188,7 @@ func (c *cluster) write(ctx context.Context) error {
 	var out bytes.Buffer
 	for _, list := range []client.ObjectList{
 		&corev1.NamespaceList{}, &corev1.ServiceList{}, &corev1.SecretList{}, &corev1.ConfigMapList{}, &discoveryv1.EndpointSliceList{},
-		&gatewayv1.GatewayClassList{}, &gatewayv1.GatewayList{}, &gatewayv1.HTTPRouteList{}, &gatewayv1.GRPCRouteList{},
+		&gatewayv1.GatewayClassList{}, &gatewayv1.GatewayList{}, &gatewayv1.ListenerSetList{}, &gatewayv1.HTTPRouteList{}, &gatewayv1.GRPCRouteList{},
 		&gatewayv1.TLSRouteList{}, &gatewayv1.TCPRouteList{}, &gatewayv1.UDPRouteList{},
 		&gatewayv1.ReferenceGrantList{}, &gatewayv1.BackendTLSPolicyList{},
 	} {

@@ -32,8 +32,8 @@ const (
 
 // echo is one echo server. It answers with what it was asked, as JSON.
 type echo struct {
-	namespace, pod, address string
-	certificate             *tls.Certificate // nil: no HTTPS
+	namespace, pod, service, address string
+	certificate                      *tls.Certificate // nil: no HTTPS
 
 	mu       sync.Mutex
 	log      []string
@@ -41,11 +41,8 @@ type echo struct {
 	close    []func()
 }
 
-// start opens the ports.
-func (e *echo) start(speaksGRPC bool) error {
-	if speaksGRPC {
-		return e.serve(httpPort, e.grpc)
-	}
+// start opens the ports for HTTP.
+func (e *echo) start() error {
 	if err := e.serve(httpPort, e.plain); err != nil {
 		return err
 	}

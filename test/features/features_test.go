@@ -2,6 +2,7 @@ package features
 
 import (
 	"context"
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,21 +29,46 @@ import (
 	"github.com/nantian-gw/nantian/test/rig"
 )
 
-// served are the features that nantian serves.
+// served are the features that a GatewayClass of ours tells of.
 var served = translate.Features()
 
 // besides are tests of features that are not served as a whole, which hold all the same.
 var besides = []string{"GatewayInvalidParametersRef"}
 
+// names is the list of the tests that TestConformance runs.
+const names = "testdata/tests.txt"
+
+var update = flag.Bool("update", false, "write "+names)
+
+// TestConformance runs all tests of the suite for what is served. A test that is no longer there, or that is skipped, is a
+// failure: the list of names says which there have to be.
 func TestConformance(t *testing.T) {
 	_, s := setUp(t)
+	var ran []string
 	for _, test := range tests.ConformanceTests {
 		if slices.Contains(besides, test.ShortName) {
-			test.Features = served[:1]
+			test.Features = []features.FeatureName{features.SupportGateway}
 		}
-		if s.SupportedFeatures.HasAll(test.Features...) {
-			t.Run(test.ShortName, func(t *testing.T) { test.Run(t, s) })
+		if !s.SupportedFeatures.HasAll(test.Features...) {
+			continue
 		}
+		ran = append(ran, test.ShortName)
+		t.Run(test.ShortName, func(t *testing.T) {
+			defer func() {
+				if t.Skipped() {
+					t.Error("the suite has skipped the test")
+				}
+			}()
+			test.Run(t, s)
+		})
+	}
+	slices.Sort(ran)
+	text := strings.Join(ran, "\n") + "\n"
+	if *update {
+		put(t, names, text)
+	}
+	if want, err := os.ReadFile(names); err != nil || string(want) != text {
+		t.Errorf("%s (go test -update writes it): %v\nran:\n%s", names, err, text)
 	}
 }
 

@@ -1,13 +1,13 @@
 package features
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"sync"
 	"testing"
 
@@ -80,8 +80,8 @@ func (p *pods) deploy(ctx context.Context, d *appsv1.Deployment) error {
 		} else if err != nil {
 			return err
 		}
-		e := &echo{namespace: d.Namespace, pod: name.Name, certificate: certificate}
-		if err := p.run(e, name, speaksGRPC(d)); err != nil {
+		e := &echo{namespace: d.Namespace, pod: name.Name, service: variable(d, "SERVICE_NAME"), certificate: certificate}
+		if err := p.run(e, name, d); err != nil {
 			return err
 		}
 		if err := p.api.Create(ctx, podOf(d, e)); err != nil {
@@ -91,13 +91,23 @@ func (p *pods) deploy(ctx context.Context, d *appsv1.Deployment) error {
 	return nil
 }
 
-func (p *pods) run(e *echo, name types.NamespacedName, speaksGRPC bool) error {
+func (p *pods) run(e *echo, name types.NamespacedName, d *appsv1.Deployment) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.given++
 	e.address = fmt.Sprintf("127.1.%d.%d", p.given/250, p.given%250+1)
 	p.servers[name] = e
-	return e.start(speaksGRPC)
+	switch {
+	case variable(d, "GRPC_ECHO_SERVER") != "":
+		return e.serve(httpPort, e.grpc)
+	case variable(d, "TCP_ECHO_SERVER") != "":
+		return e.startTCP()
+	case variable(d, "UDP_ECHO_SERVER") != "":
+		return e.serveUDP(udpPort, e.answerUDP)
+	case d.Name == "coredns":
+		return e.serveUDP(dnsPort, answerDNS)
+	}
+	return e.start()
 }
 
 func (p *pods) server(name types.NamespacedName) *echo {
@@ -127,8 +137,14 @@ func (p *pods) certificate(ctx context.Context, d *appsv1.Deployment) (*tls.Cert
 	return nil, nil
 }
 
-func speaksGRPC(d *appsv1.Deployment) bool {
-	return slices.ContainsFunc(d.Spec.Template.Spec.Containers[0].Env, func(v corev1.EnvVar) bool { return v.Name == "GRPC_ECHO_SERVER" })
+// variable is one of a Deployment's container.
+func variable(d *appsv1.Deployment, name string) string {
+	for _, v := range d.Spec.Template.Spec.Containers[0].Env {
+		if v.Name == name {
+			return v.Value
+		}
+	}
+	return ""
 }
 
 func podOf(d *appsv1.Deployment, e *echo) *corev1.Pod {
@@ -173,7 +189,7 @@ func sliceOf(s *corev1.Service, chosen []corev1.Pod) *discoveryv1.EndpointSlice 
 	}
 	for _, port := range s.Spec.Ports {
 		out.Ports = append(out.Ports, discoveryv1.EndpointPort{
-			Name: &port.Name, Port: ptr.To(port.TargetPort.IntVal), Protocol: ptr.To(corev1.ProtocolTCP), AppProtocol: port.AppProtocol,
+			Name: &port.Name, Port: ptr.To(port.TargetPort.IntVal), Protocol: ptr.To(cmp.Or(port.Protocol, corev1.ProtocolTCP)), AppProtocol: port.AppProtocol,
 		})
 	}
 	for _, pod := range chosen {

@@ -25,7 +25,9 @@ func (c *cluster) tell(ctx context.Context, u status.Update) error {
 	switch u.Ref.Kind {
 	case "GatewayClass":
 		o := &gatewayv1.GatewayClass{}
-		return tell(ctx, c, u, o, func() { o.Status.Conditions = stamped(o.Status.Conditions, u.Conditions) })
+		return tell(ctx, c, u, o, func() {
+			o.Status.Conditions, o.Status.SupportedFeatures = stamped(o.Status.Conditions, u.Conditions), u.Features
+		})
 	case "Gateway":
 		o := &gatewayv1.Gateway{}
 		return tell(ctx, c, u, o, func() { c.tellGateway(o, u) })
@@ -41,6 +43,12 @@ func (c *cluster) tell(ctx context.Context, u status.Update) error {
 	case "TCPRoute":
 		o := &gatewayv1.TCPRoute{}
 		return tell(ctx, c, u, o, func() { tellRoute(&o.Status.RouteStatus, u) })
+	case "UDPRoute":
+		o := &gatewayv1.UDPRoute{}
+		return tell(ctx, c, u, o, func() { tellRoute(&o.Status.RouteStatus, u) })
+	case "ListenerSet":
+		o := &gatewayv1.ListenerSet{}
+		return tell(ctx, c, u, o, func() { tellListenerSet(o, u) })
 	case "BackendTLSPolicy":
 		o := &gatewayv1.BackendTLSPolicy{}
 		return tell(ctx, c, u, o, func() { tellPolicy(&o.Status, u) })
@@ -77,10 +85,26 @@ func (c *cluster) tellGateway(g *gatewayv1.Gateway, u status.Update) {
 		}
 		g.Status.Addresses = append(g.Status.Addresses, gatewayv1.GatewayStatusAddress{Type: a.Type, Value: a.Value})
 	}
-	old := g.Status.Listeners
 	g.Status.Conditions = stamped(g.Status.Conditions, u.Conditions)
-	g.Status.Listeners = nil
-	for _, l := range u.Listeners {
+	g.Status.Listeners = listeners(g.Status.Listeners, u.Listeners)
+	g.Status.AttachedListenerSets = u.AttachedListenerSets
+}
+
+// tellListenerSet writes the status of a set, whose entries read as listeners.
+func tellListenerSet(s *gatewayv1.ListenerSet, u status.Update) {
+	var old []gatewayv1.ListenerStatus
+	for _, l := range s.Status.Listeners {
+		old = append(old, gatewayv1.ListenerStatus(l))
+	}
+	s.Status.Conditions = stamped(s.Status.Conditions, u.Conditions)
+	s.Status.Listeners = nil
+	for _, l := range listeners(old, u.Listeners) {
+		s.Status.Listeners = append(s.Status.Listeners, gatewayv1.ListenerEntryStatus(l))
+	}
+}
+
+func listeners(old, now []gatewayv1.ListenerStatus) (out []gatewayv1.ListenerStatus) {
+	for _, l := range now {
 		var before []metav1.Condition
 		for _, o := range old {
 			if o.Name == l.Name {
@@ -88,8 +112,9 @@ func (c *cluster) tellGateway(g *gatewayv1.Gateway, u status.Update) {
 			}
 		}
 		l.Conditions = stamped(before, l.Conditions)
-		g.Status.Listeners = append(g.Status.Listeners, l)
+		out = append(out, l)
 	}
+	return out
 }
 
 func tellRoute(s *gatewayv1.RouteStatus, u status.Update) {

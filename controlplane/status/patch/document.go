@@ -22,6 +22,8 @@ type document struct {
 	Ancestors         []gatewayv1.PolicyAncestorStatus `json:"ancestors"`
 	Addresses         []gatewayv1.GatewayStatusAddress `json:"addresses"`
 	SupportedFeatures []gatewayv1.SupportedFeature     `json:"supportedFeatures"`
+	// AttachedListenerSets is nil for what has none.
+	AttachedListenerSets *int32 `json:"attachedListenerSets"`
 }
 
 // read takes the status of a live object.
@@ -69,10 +71,14 @@ func difference(old, now document) (map[string]any, error) {
 
 // lists are the lists by name, empty ones never nil: in a patch null would be something else.
 func lists(d document) map[string]any {
-	return map[string]any{
+	out := map[string]any{
 		"conditions": full(d.Conditions), "listeners": full(d.Listeners), "parents": full(d.Parents), "ancestors": full(d.Ancestors),
 		"addresses": full(d.Addresses), "supportedFeatures": full(d.SupportedFeatures),
 	}
+	if d.AttachedListenerSets != nil {
+		out["attachedListenerSets"] = *d.AttachedListenerSets
+	}
+	return out
 }
 
 func full[T any](list []T) []T {

@@ -50,6 +50,9 @@ func (m merger) merge(v resources.Value, live document, u status.Update) documen
 	if has(v, "Addresses") {
 		d.Addresses = u.Addresses
 	}
+	if has(v, "AttachedListenerSets") {
+		d.AttachedListenerSets = u.AttachedListenerSets
+	}
 	if has(v, "SupportedFeatures") {
 		d.SupportedFeatures = u.Features
 	}

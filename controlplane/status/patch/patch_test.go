@@ -147,7 +147,7 @@ func TestGateway(t *testing.T) {
 	h.sync(status.Update{
 		Ref: ref("Gateway"), Conditions: []metav1.Condition{condition("Accepted", "True", 1)},
 		Listeners: []gatewayv1.ListenerStatus{{Name: "http", AttachedRoutes: 2, SupportedKinds: []gatewayv1.RouteGroupKind{}, Conditions: []metav1.Condition{condition("Accepted", "True", 1)}}},
-		Addresses: []gatewayv1.GatewayStatusAddress{{Value: "192.0.2.1"}},
+		Addresses: []gatewayv1.GatewayStatusAddress{{Value: "192.0.2.1"}}, AttachedListenerSets: new(int32),
 	})
 	var now gatewayv1.Gateway
 	if err := h.client.Get(t.Context(), client.ObjectKey{Namespace: "a", Name: "x"}, &now); err != nil {
@@ -162,7 +162,8 @@ func TestGateway(t *testing.T) {
 	if !slices.Equal(types, []string{"Accepted", "Foreign"}) || s.Conditions[0].LastTransitionTime.Unix() != 2000 {
 		t.Errorf("conditions: %+v", s.Conditions)
 	}
-	if len(s.Listeners) != 1 || s.Listeners[0].AttachedRoutes != 2 || s.Listeners[0].Conditions[0].LastTransitionTime.Unix() != 1000 || len(s.Addresses) != 1 {
+	if len(s.Listeners) != 1 || s.Listeners[0].AttachedRoutes != 2 || s.Listeners[0].Conditions[0].LastTransitionTime.Unix() != 1000 || len(s.Addresses) != 1 ||
+		s.AttachedListenerSets == nil {
 		t.Errorf("%+v", s)
 	}
 }
