@@ -6,6 +6,7 @@ replace github.com/nantian-gw/nantian => ../
 
 require (
 	github.com/anthropics/anthropic-sdk-go v1.84.0
+	github.com/go-jose/go-jose/v4 v4.1.9
 	github.com/nantian-gw/nantian v0.0.0-00010101000000-000000000000
 	github.com/openai/openai-go/v3 v3.96.0
 )

@@ -28,6 +28,23 @@ type world struct {
 	url string
 }
 
+// callerKey may use sim-openai and sim-anthropic below /guarded; the key of nobody may use nothing there.
+const callerKey = "nk-caller-0123456789abcdef"
+
+// guarded is a second route to the models, for callers with a key.
+var guarded = `
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: guarded, namespace: default}
+spec:
+  parentRefs: [{name: ai}]
+  rules:
+  - matches: [{path: {type: PathPrefix, value: /guarded}}]
+    backendRefs: [{group: gateway.nantian.dev, kind: AIBackend, name: models}]
+` + rig.AuthPolicy("callers", "HTTPRoute, name: guarded", rig.KeysOf) +
+	rig.CallerKey("caller", callerKey, `gateway.nantian.dev/models: "sim-openai,sim-anthropic"`)
+
 func start(t *testing.T) *world {
 	t.Helper()
 	port := rig.Port(t)
@@ -38,7 +55,7 @@ func start(t *testing.T) *world {
 		providers.WriteString(rig.Provider(s.Name, s.Schema, w.sim.URL+s.Path))
 		models = append(models, rig.Model("sim-"+s.Name, s.Name))
 	}
-	w.Gateway = rig.Start(t, rig.Files{"gateway.yaml": rig.Entrance(port) + providers.String() + rig.Models(models...)})
+	w.Gateway = rig.Start(t, rig.Files{"gateway.yaml": rig.Entrance(port) + guarded + providers.String() + rig.Models(models...)})
 	return w
 }
 
@@ -68,7 +85,7 @@ func program(t *testing.T, dir string, name string, args ...string) {
 	w := start(t)
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "BASE_URL="+w.url, "CONTROL_URL="+w.control(t), "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Env = append(os.Environ(), "BASE_URL="+w.url, "CALLER_KEY="+callerKey, "CONTROL_URL="+w.control(t), "PYTHONDONTWRITEBYTECODE=1")
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {

@@ -5,7 +5,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
 import { z } from "zod";
 
-import { baseURL, clock, control, eventually, png, raises, schemas, weather } from "./suite.mjs";
+import { baseURL, callerKey, clock, control, eventually, png, raises, schemas, weather } from "./suite.mjs";
 
 const client = new Anthropic({ baseURL, apiKey: "sk-of-the-client", maxRetries: 0 });
 
@@ -173,4 +173,17 @@ export async function models() {
   assert.deepEqual(ids, schemas.map((s) => "sim-" + s));
   assert.equal((await client.models.retrieve("sim-gemini")).id, "sim-gemini");
   await raises(Anthropic.NotFoundError, client.models.retrieve("nobody"));
+}
+
+export async function authentication() {
+  const caller = (credential) => new Anthropic({ baseURL: baseURL + "/guarded", maxRetries: 0, ...credential });
+  const nobody = "nk-nobody-0123456789abcdef";
+  for (const credential of [{ apiKey: nobody }, { apiKey: null, authToken: nobody }]) {
+    const e = await raises(Anthropic.AuthenticationError, caller(credential).messages.create(ask("sim-anthropic", "Hi")));
+    assert.equal(e.error.error.type, "authentication_error");
+  }
+  for (const credential of [{ apiKey: callerKey }, { apiKey: null, authToken: callerKey }]) {
+    assert.ok((await caller(credential).messages.create(ask("sim-anthropic", "Hi"))).content.length);
+    await raises(Anthropic.NotFoundError, caller(credential).messages.create(ask("sim-gemini", "Hi")));
+  }
 }

@@ -5,7 +5,7 @@ import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
 
-import { baseURL, clock, control, eventually, png, raises, schemas, weather } from "./suite.mjs";
+import { baseURL, callerKey, clock, control, eventually, png, raises, schemas, weather } from "./suite.mjs";
 
 const client = new OpenAI({ baseURL: baseURL + "/v1", apiKey: "sk-of-the-client", maxRetries: 0 });
 const chat = client.chat.completions;
@@ -218,4 +218,14 @@ export async function models() {
   assert.deepEqual(ids, schemas.map((s) => "sim-" + s));
   assert.equal((await client.models.retrieve("sim-gemini")).id, "sim-gemini");
   await raises(OpenAI.NotFoundError, client.models.retrieve("nobody"));
+}
+
+export async function authentication() {
+  const caller = (apiKey) => new OpenAI({ baseURL: baseURL + "/guarded/v1", apiKey, maxRetries: 0 });
+  const hello = { model: "sim-openai", messages: user("Hi") };
+  const e = await raises(OpenAI.AuthenticationError, caller("nk-nobody-0123456789abcdef").chat.completions.create(hello));
+  assert.equal(e.code, "invalid_api_key");
+  const known = caller(callerKey);
+  assert.ok((await known.chat.completions.create(hello)).choices[0].message.content);
+  await raises(OpenAI.NotFoundError, known.chat.completions.create({ ...hello, model: "sim-gemini" }));
 }

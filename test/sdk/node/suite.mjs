@@ -6,6 +6,8 @@
 import assert from "node:assert/strict";
 
 export const baseURL = process.env.BASE_URL;
+// May use sim-openai and sim-anthropic below /guarded, where others may use nothing.
+export const callerKey = process.env.CALLER_KEY;
 export const schemas = ["openai", "azure", "anthropic", "gemini", "ollama"];
 
 // A red square of one pixel.

@@ -7,7 +7,7 @@ import time
 import anthropic
 import pydantic
 
-from suite import BASE_URL, CLOCK, PNG, SCHEMAS, WEATHER, calls, control, eventually, raises
+from suite import BASE_URL, CALLER_KEY, CLOCK, PNG, SCHEMAS, WEATHER, calls, control, eventually, raises
 
 client = anthropic.Anthropic(base_url=BASE_URL, api_key="sk-of-the-client", max_retries=0)
 messages = client.messages
@@ -279,3 +279,21 @@ def test_invalid_request():
     with raises(anthropic.BadRequestError) as e:
         messages.create(model="sim-openai", max_tokens=100, messages=[{"role": "robot", "content": json.dumps({})}])
     assert "role" in e.value.message and e.value.body["error"]["type"] == "invalid_request_error", e.value
+
+
+def test_authentication():
+    def caller(**credential):
+        return anthropic.Anthropic(base_url=BASE_URL + "/guarded", max_retries=0, **credential)
+
+    for credential in ({"api_key": "nk-nobody-0123456789abcdef"}, {"auth_token": "nk-nobody-0123456789abcdef"}):
+        with raises(anthropic.AuthenticationError) as e:
+            caller(**credential).messages.create(**ask("sim-anthropic", "Hi"))
+        assert e.value.body["error"]["type"] == "authentication_error", e.value.body
+    for credential in ({"api_key": CALLER_KEY}, {"auth_token": CALLER_KEY}):
+        known = caller(**credential)
+        assert text_of(known.messages.create(**ask("sim-anthropic", "Hi")))
+        assert [m.id for m in known.models.list()] == ["sim-openai", "sim-anthropic"]
+        with raises(anthropic.NotFoundError):
+            known.messages.create(**ask("sim-gemini", "Hi"))
+        with raises(anthropic.NotFoundError):
+            known.messages.count_tokens(model="sim-gemini", messages=user("Hi"))

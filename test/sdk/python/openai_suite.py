@@ -7,7 +7,7 @@ import time
 import openai
 import pydantic
 
-from suite import BASE_URL, CLOCK, PNG, SCHEMAS, WEATHER, calls, control, eventually, raises
+from suite import BASE_URL, CALLER_KEY, CLOCK, PNG, SCHEMAS, WEATHER, calls, control, eventually, raises
 
 client = openai.OpenAI(base_url=BASE_URL + "/v1", api_key="sk-of-the-client", max_retries=0)
 chat = client.chat.completions
@@ -340,3 +340,23 @@ def test_invalid_request():
     with raises(openai.BadRequestError) as e:
         chat.create(model="sim-anthropic", messages="Hi")
     assert e.value.param == "messages" and e.value.type == "invalid_request_error", e.value
+
+
+def test_authentication():
+    def caller(key):
+        return openai.OpenAI(base_url=BASE_URL + "/guarded/v1", api_key=key, max_retries=0)
+
+    for stream in (False, True):
+        with raises(openai.AuthenticationError) as e:
+            caller("nk-nobody-0123456789abcdef").chat.completions.create(model="sim-openai", messages=user("Hi"), stream=stream)
+        assert e.value.code == "invalid_api_key" and "not valid here" in e.value.body["message"], e.value.body
+    with raises(openai.AuthenticationError):
+        caller("nk-nobody-0123456789abcdef").models.list()
+    known = caller(CALLER_KEY)
+    assert known.chat.completions.create(model="sim-openai", messages=user("Hi")).choices[0].message.content
+    assert [m.id for m in known.models.list()] == ["sim-openai", "sim-anthropic"]
+    with raises(openai.NotFoundError) as e:
+        known.chat.completions.create(model="sim-gemini", messages=user("Hi"))
+    assert e.value.code == "model_not_found" and "sim-openai" in e.value.body["message"], e.value.body
+    azure = openai.AzureOpenAI(azure_endpoint=BASE_URL + "/guarded", api_key=CALLER_KEY, api_version="2024-10-21", max_retries=0)
+    assert azure.chat.completions.create(model="sim-openai", messages=user("Hi")).choices[0].message.content

@@ -12,6 +12,8 @@ import urllib.request
 
 BASE_URL = os.environ["BASE_URL"]
 CONTROL_URL = os.environ["CONTROL_URL"]
+# May use sim-openai and sim-anthropic below /guarded, where others may use nothing.
+CALLER_KEY = os.environ["CALLER_KEY"]
 SCHEMAS = ["openai", "azure", "anthropic", "gemini", "ollama"]
 
 # A red square of one pixel.
