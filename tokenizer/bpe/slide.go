@@ -85,10 +85,10 @@ func (s *slider) encode(p []byte) {
 	s.encoded = s.back.append(s.encoded[:0], p)
 }
 
-// take takes the tokens of a window of so many bytes but for the last quarter, at least one, and returns their bytes.
+// take takes the tokens of a window of so many bytes but for the last eighth, at least one, and returns their bytes.
 func (s *slider) take(size int) (bytes int) {
 	i := 0
-	for i == 0 || bytes < size*3/4 {
+	for i == 0 || bytes < size*7/8 {
 		bytes += s.v.tokens[s.encoded[i]].len()
 		i++
 	}
