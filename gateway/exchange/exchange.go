@@ -219,8 +219,12 @@ func (x *Exchange) endContext() {
 	}
 }
 
-// Reply answers with a short text, in place of what the response held so far.
+// Reply answers with a short text, in place of what the response held so far; a request of gRPC gets a status of gRPC.
 func (x *Exchange) Reply(status int, text string) {
+	if x.GRPC() {
+		x.ReplyGRPC(codeOf(status), text)
+		return
+	}
 	x.ReplyBytes(status, "text/plain; charset=utf-8", append([]byte(text), '\n'))
 }
 

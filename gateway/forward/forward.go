@@ -6,13 +6,10 @@ import (
 	"errors"
 	"net/netip"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/h1"
@@ -225,8 +222,8 @@ func (h *Handler) fail(x *exchange.Exchange, err error) {
 		x.Note = "upstream: " + string(ue.Reason)
 		f = failureOf(ue)
 	}
-	if h.o.GRPC {
-		replyGRPC(x, f)
+	if h.o.GRPC || x.GRPC() {
+		x.ReplyGRPC(f.grpc, f.text)
 		return
 	}
 	x.Reply(f.status, f.text)
@@ -253,11 +250,4 @@ func failureOf(e *upstream.Error) failure {
 		return failure{400, 1, "the request body is malformed or did not arrive"}
 	}
 	return failure{502, 14, "the backend closed the connection"}
-}
-
-// replyGRPC answers with a status in trailers-only form (gRPC over HTTP/2, Responses).
-func replyGRPC(x *exchange.Exchange, f failure) {
-	x.ReplyBytes(fasthttp.StatusOK, "application/grpc", nil)
-	x.Resp.Set("Grpc-Status", strconv.Itoa(f.grpc))
-	x.Resp.Set("Grpc-Message", f.text)
 }

@@ -21,6 +21,9 @@ func (s *Server) handle(p *port, x *exchange.Exchange) {
 	if rule.Timeout > 0 {
 		x.Deadline = x.Start.Add(rule.Timeout)
 	}
+	if x.GRPC() {
+		keepTime(x)
+	}
 	if filterRequest(x, rule.Request) {
 		b := rule.Pick()
 		if filterRequest(x, b.Request) {
@@ -29,6 +32,15 @@ func (s *Server) handle(p *port, x *exchange.Exchange) {
 		filterResponse(x, b.Response)
 	}
 	filterResponse(x, rule.Response)
+}
+
+// keepTime ends a call of gRPC when its client's time is up, also where the client is not there to end it.
+func keepTime(x *exchange.Exchange) {
+	if d := x.GRPCTimeout(); d > 0 {
+		if by := x.Start.Add(d); x.Deadline.IsZero() || by.Before(x.Deadline) {
+			x.Deadline = by
+		}
+	}
 }
 
 // filterRequest runs filters until one replies.

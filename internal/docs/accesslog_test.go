@@ -40,6 +40,7 @@ var logFields = []logField{
 	{"path", "always", "normalised path, as it was forwarded: after a rewrite the new one"},
 	{"protocol", "always", "HTTP/1.0, HTTP/1.1 or HTTP/2"},
 	{"status", "always", "status of the response; 499: the client left before its end"},
+	{"grpc_status", "gRPC", "the status of gRPC in the response's head or trailer"},
 	{"duration_ms", "always", "milliseconds until the last byte"},
 	{"bytes_sent", "always", "bytes of the response, heads included for HTTP/1.1"},
 	{"gateway", "a route matched", "`<namespace>/<name>` of the Gateway"},

@@ -102,7 +102,9 @@ func labels(f *dto.MetricFamily) string {
 // fullExchange is a model call of which everything is known.
 func fullExchange() *exchange.Exchange {
 	x := exchange.Acquire(context.Background(), nil)
-	x.Start, x.Client, x.Proto, x.Minor = time.Now(), netip.MustParseAddrPort("192.0.2.1:1234"), 1, 1
+	x.Start, x.Client, x.Proto, x.Minor = time.Now(), netip.MustParseAddrPort("192.0.2.1:1234"), 2, 0
+	x.Req.SetContentType("application/grpc")
+	x.Resp.Set("Grpc-Status", "0")
 	x.Path, x.Note, x.Backend = []byte("/v1/chat/completions"), "note", "ns/provider"
 	x.Route = &exchange.RouteInfo{Gateway: "ns/gw", Listener: "http", Kind: "HTTPRoute", Route: "ns/route", Rule: "0"}
 	x.Model = exchange.ModelInfo{Provider: "ns/provider", Model: "m", Requested: "r", Attempts: 1, FirstToken: time.Second, Streamed: true, Aborted: true}
