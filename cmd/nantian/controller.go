@@ -25,6 +25,7 @@ type controllerOptions struct {
 	kubeconfig, namespace, name, domain string
 	xds, health, admin                  string
 	hosts                               []string
+	advertise, image                    string
 	leaderElection, verbose             bool
 }
 
@@ -47,6 +48,8 @@ and writes statuses. Replicas share the work: each serves data planes, one of th
 	f.StringVar(&o.domain, "cluster-domain", "cluster.local", "domain of the cluster's names, also the trust domain of data planes' identities")
 	f.StringVar(&o.xds, "xds", ":15010", "address of the xDS listener, with TLS and client certificates")
 	f.StringSliceVar(&o.hosts, "xds-host", nil, "name or IP address that data planes know the xDS listener by, may be repeated; the Service nantian-controller is always one")
+	f.StringVar(&o.advertise, "xds-advertise", "", "where data planes that the controller starts find the xDS listener, HOST:PORT; \"\" is the Service nantian-controller, port 15010")
+	f.StringVar(&o.image, "image", "", "image of data planes whose GatewayConfig names none; \"\" is ghcr.io/nantian-gw/nantian of this version")
 	f.StringVar(&o.health, "health", ":15002", "address of health and metrics")
 	f.StringVar(&o.admin, "admin", "127.0.0.1:15001", "address of config dump and pprof; \"\" none")
 	f.BoolVar(&o.leaderElection, "leader-election", true, "of several replicas let one write; without it this one does")
@@ -90,6 +93,12 @@ func (o *controllerOptions) options(config *rest.Config, log *slog.Logger) (cont
 		out.Name, _ = os.Hostname()
 	}
 	service := "nantian-controller." + out.Namespace + ".svc"
+	out.Advertise, out.Image = cmp.Or(o.advertise, service+":15010"), cmp.Or(o.image, "ghcr.io/nantian-gw/nantian:"+build.Version)
+	if host, _, err := net.SplitHostPort(out.Advertise); err != nil {
+		return out, usageError{fmt.Errorf("--xds-advertise: expected HOST:PORT, not %q", out.Advertise)}
+	} else if host != service {
+		o.hosts = append(o.hosts, host)
+	}
 	out.Hosts = append([]string{"nantian-controller", "nantian-controller." + out.Namespace, service, service + "." + o.domain}, o.hosts...)
 	for _, l := range []struct {
 		flag, address string

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ import (
 type proxyOptions struct {
 	xds, tls, serverName, group, id, data string
 	bind, admin, health, accessLog        string
-	drain                                 time.Duration
+	drain, delay                          time.Duration
 	maxBody                               resource.QuantityValue
 	verbose                               bool
 }
@@ -43,7 +44,12 @@ The folder of --xds-tls is one that a Secret of the controller is mounted at: tl
 each connection, and storage.key.`,
 		Example: `  nantian proxy --xds nantian-controller.nantian-system.svc:15010 --xds-tls /etc/nantian/xds`,
 		Args:    args(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("max-request-body") {
+				o.maxBody.Quantity = resource.Quantity{} // a GatewayConfig may say it
+			}
+			return o.run(cmd.Context())
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.xds, "xds", "", "address of the control plane, host:port (required)")
@@ -57,6 +63,7 @@ each connection, and storage.key.`,
 	f.StringVar(&o.health, "health", ":15002", "address of health and metrics; \"\" none")
 	f.StringVar(&o.accessLog, "access-log", "-", "file for the access log; \"-\" is standard output, \"\" none")
 	f.DurationVar(&o.drain, "drain-timeout", 30*time.Second, "how long requests and streams in flight may take to end at shutdown")
+	f.DurationVar(&o.delay, "shutdown-delay", 0, "how long it still takes connections at shutdown, not ready any more, until all that lead to it know")
 	o.maxBody.Quantity = resource.MustParse("32Mi")
 	f.Var(&o.maxBody, "max-request-body", "largest body of a request that has to be read (model calls); ordinary traffic has no limit")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log debug messages")
@@ -87,14 +94,23 @@ func (o *proxyOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer stopAdmin()
-	stopHealth, err := serveHealth(o.health, gw.HealthServer(client.Ready), log)
+	stopHealth, err := serveHealth(o.health, gw.HealthServer(func() error { return cmp.Or(client.Ready(), leaving(ctx)) }), log)
 	if err != nil {
 		return err
 	}
 	defer stopHealth()
 	log.Info("data plane", "version", build.Version, "control plane", o.xds, "group", o.group)
 	err = client.Run(ctx)
+	<-time.After(o.delay)
 	return errors.Join(err, drain(gw, o.drain, log))
+}
+
+// leaving says that the process is to end.
+func leaving(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return errors.New("shutting down")
+	}
+	return nil
 }
 
 // client makes the client of the control plane.

@@ -2,6 +2,8 @@ package controller
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,11 +12,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/nantian-gw/nantian/controlplane/pki"
+	"github.com/nantian-gw/nantian/controlplane/provision"
 	"github.com/nantian-gw/nantian/controlplane/source/kube"
 	"github.com/nantian-gw/nantian/controlplane/translate"
+	"github.com/nantian-gw/nantian/crds/v1alpha1"
 )
 
 // CASecret is the name of the Secret with the CA between the planes. One that has no issuedBy annotation is somebody
@@ -79,7 +84,12 @@ func (c *Controller) issue(ctx context.Context) error {
 		return err
 	}
 	var errs []error
+	done := map[translate.GroupName]bool{}
 	for _, g := range view.Gateways {
+		if done[g.Group] {
+			continue
+		}
+		done[g.Group] = true
 		errs = append(errs, c.ensureClient(ctx, ca, g, there))
 	}
 	return errors.Join(errs...)
@@ -122,10 +132,24 @@ func (c *Controller) ensureCA(ctx context.Context) (*pki.CA, error) {
 	return next, nil
 }
 
-// ClientSecret is the name of the Secret with the certificate of the data planes of a group.
+// ClientSecret is the name of the Secret with the certificate of the data planes of a group. Those of Gateways and those of
+// shared data planes begin with another word.
 func ClientSecret(group translate.GroupName) client.ObjectKey {
 	namespace, name, _ := strings.Cut(string(group), "/")
-	return client.ObjectKey{Namespace: namespace, Name: "nantian-" + name}
+	prefix := "nantian-"
+	if config, shared := strings.CutPrefix(name, translate.SharedPrefix); shared {
+		prefix, name = "shared-nantian-", config
+	}
+	return client.ObjectKey{Namespace: namespace, Name: bounded(prefix + name)}
+}
+
+// bounded makes a name one that an object may have.
+func bounded(name string) string {
+	if len(name) <= validation.DNS1123SubdomainMaxLength {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return strings.TrimRight(name[:validation.DNS1123SubdomainMaxLength-9], "-.") + "-" + hex.EncodeToString(sum[:4])
 }
 
 // ensureClient makes and renews the certificate of a Gateway's data planes. It is gone with the Gateway.
@@ -157,6 +181,10 @@ func (c *Controller) ensureClient(ctx context.Context, ca *pki.CA, g translate.G
 	return nil
 }
 
+// ownerOf is whom a group's certificate goes with.
 func ownerOf(g translate.Gateway) metav1.OwnerReference {
-	return metav1.OwnerReference{APIVersion: "gateway.networking.k8s.io/v1", Kind: "Gateway", Name: g.Object.Name, UID: g.Object.UID}
+	if c := g.Shared; c != nil {
+		return metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.KindGatewayConfig, Name: c.Name, UID: c.UID}
+	}
+	return provision.Owner(g)
 }

@@ -44,6 +44,10 @@ type Options struct {
 	XDS, Health, Admin net.Listener
 	// Hosts are the names and addresses that data planes know the xDS listener by.
 	Hosts []string
+	// Advertise is where provisioned data planes find the xDS listener, host:port. Required.
+	Advertise string
+	// Image of provisioned data planes whose GatewayConfig names none. Required.
+	Image string
 	// TrustDomain is that of the SPIFFE IDs of data planes.
 	TrustDomain string
 	// Log takes what operators should know; nil: nothing.
@@ -71,8 +75,8 @@ type Controller struct {
 
 // New makes a Controller; it does not wait for the API server.
 func New(o Options) (*Controller, error) {
-	if o.Config == nil || o.Namespace == "" || o.Name == "" || o.XDS == nil || o.Health == nil {
-		return nil, errors.New("controller: Options.Config, Namespace, Name, XDS and Health are required")
+	if o.Config == nil || o.Namespace == "" || o.Name == "" || o.XDS == nil || o.Health == nil || o.Advertise == "" || o.Image == "" {
+		return nil, errors.New("controller: Options.Config, Namespace, Name, XDS, Health, Advertise and Image are required")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -62,7 +62,7 @@ func (c *Controller) leadNow(ctx context.Context) {
 		c.metrics.lead(false)
 		c.o.Log.Info("no longer leading")
 	}()
-	together(ctx, c.leadCertificates, c.leadStatuses)
+	together(ctx, c.leadCertificates, c.leadStatuses, c.leadProvisioning)
 }
 
 func (c *Controller) leadCertificates(ctx context.Context) error {

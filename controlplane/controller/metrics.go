@@ -20,6 +20,7 @@ type metrics struct {
 	groups       prometheus.Gauge
 	statuses     *prometheus.CounterVec
 	failures     *prometheus.CounterVec
+	applied      *prometheus.CounterVec
 	leader       prometheus.Gauge
 }
 
@@ -35,8 +36,11 @@ func newMetrics() *metrics {
 		Name: "nantian_controller_status_writes_total", Help: "Statuses by outcome: written, conflict (tried again) or error.",
 	}, []string{"outcome"})
 	m.failures = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nantian_controller_failures_total", Help: "Tasks that failed and are tried again, by task."}, []string{"task"})
+	m.applied = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "nantian_controller_provision_writes_total", Help: "Objects of data planes by outcome: applied, deleted or error.",
+	}, []string{"outcome"})
 	m.leader = prometheus.NewGauge(prometheus.GaugeOpts{Name: "nantian_controller_leader", Help: "1 on the replica that writes."})
-	m.registry.MustRegister(m.translations, m.objects, m.groups, m.statuses, m.failures, m.leader,
+	m.registry.MustRegister(m.translations, m.objects, m.groups, m.statuses, m.failures, m.applied, m.leader,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -88,6 +92,8 @@ func (m *metrics) view(v controlplane.View) {
 }
 
 func (m *metrics) statusWritten(outcome string) { m.statuses.WithLabelValues(outcome).Inc() }
+
+func (m *metrics) provisioned(outcome string) { m.applied.WithLabelValues(outcome).Inc() }
 
 func (m *metrics) failed(task string) { m.failures.WithLabelValues(task).Inc() }
 

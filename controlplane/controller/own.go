@@ -19,6 +19,8 @@ const (
 	partCA     = "ca"
 	partClient = "data-plane-certificate"
 	partReport = "report"
+	// partDataPlane are the objects of data planes.
+	partDataPlane = "data-plane"
 )
 
 // scheme knows what the control plane reads and writes.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nantian-gw/nantian/controlplane"
 	"github.com/nantian-gw/nantian/controlplane/acks"
+	"github.com/nantian-gw/nantian/controlplane/provision"
 	"github.com/nantian-gw/nantian/controlplane/snapshot"
 	"github.com/nantian-gw/nantian/controlplane/status"
 	"github.com/nantian-gw/nantian/controlplane/translate"
@@ -102,14 +103,14 @@ func (h *history) answer(g translate.Gateway, a acks.Group) answer {
 
 // complete adds to the status of a Gateway its addresses, and decides Programmed by what data planes answered. It stays True
 // across restarts of either plane: what was acknowledged once for a generation was.
-func complete(u status.Update, g translate.Gateway, at addressing, a answer) status.Update {
-	u.Addresses = at.addresses
+func complete(u status.Update, g translate.Gateway, at provision.Addressing, a answer) status.Update {
+	u.Addresses = at.Addresses
 	live := g.Object.Status
 	u.Conditions = slices.Clone(u.Conditions)
 	for i, c := range u.Conditions {
 		if c.Type == string(gatewayv1.GatewayConditionProgrammed) && c.Status == metav1.ConditionTrue {
-			if at.reason != "" {
-				u.Conditions[i] = notProgrammed(c, at.reason, at.message)
+			if at.Reason != "" {
+				u.Conditions[i] = notProgrammed(c, at.Reason, at.Message)
 				continue
 			}
 			u.Conditions[i] = decide(c, live.Conditions, a)

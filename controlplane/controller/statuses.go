@@ -5,6 +5,7 @@ import (
 
 	"github.com/nantian-gw/nantian/controlplane"
 	"github.com/nantian-gw/nantian/controlplane/acks"
+	"github.com/nantian-gw/nantian/controlplane/provision"
 	"github.com/nantian-gw/nantian/controlplane/resources"
 	"github.com/nantian-gw/nantian/controlplane/schema"
 	"github.com/nantian-gw/nantian/controlplane/status"
@@ -36,7 +37,7 @@ func (c *Controller) complete(view *controlplane.View, answers map[string]acks.G
 			u.Features = translate.SupportedFeatures()
 		}
 		if g, ok := gateways[u.Ref]; ok {
-			u = complete(u, g, addresses(view.Set, g), c.history.answer(g, answers[string(g.Group)]))
+			u = complete(u, g, provision.Addresses(view.Set, g), c.history.answer(g, answers[string(g.Group)]))
 		}
 		out[i] = u
 	}
