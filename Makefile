@@ -23,7 +23,7 @@ run: build ## start the gateway with the quickstart and a simulated model provid
 	bin/nantian run -f examples/quickstart --simulate 127.0.0.1:9100
 
 .PHONY: deps
-deps: ## install what the tests need beyond Go: Python with venv, Node with npm (Debian, Ubuntu)
+deps: ## install what the tests need beyond Go: Python with venv, Node with npm (Debian, Ubuntu); build etcd and kube-apiserver
 	@scripts/deps
 
 .PHONY: test
@@ -53,6 +53,14 @@ test-e2e: build ## the program as a user meets it, over sockets
 .PHONY: test-features
 test-features: build ## the Gateway API's conformance suite, without a cluster (Linux)
 	cd test/features && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 15m ./...
+
+.PHONY: test-cluster
+test-cluster: ## the clusters that tests run in: an API server, etcd, and pods as local processes (Linux, root)
+	cd test/cluster && $(GO) vet ./... && $(GO) test -count=1 -timeout 15m ./...
+
+.PHONY: cluster
+cluster: build ## run a Kubernetes cluster until Ctrl-C and print its KUBECONFIG; "nantian" is the image of bin/nantian (Linux, root)
+	cd test/cluster && $(GO) run ./cmd/cluster up -image nantian=$(CURDIR)/bin/nantian -apply $(CURDIR)/crds $(CLUSTER)
 
 .PHONY: test-redis
 test-redis: ## the rate limiter against real redis-servers

@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -85,6 +86,7 @@ type Cluster struct {
 	exited  chan struct{}
 	stop    sync.Once
 	stopErr error
+	stopped atomic.Bool // it was told to end
 	imageMu sync.Mutex
 }
 
@@ -244,6 +246,7 @@ func (c *Cluster) Done() <-chan struct{} { return c.exited }
 
 // Stop ends the cluster and removes all that it left. It may be called more than once.
 func (c *Cluster) Stop() error {
+	c.stopped.Store(true)
 	c.stop.Do(func() { c.stopErr = c.end() })
 	return c.stopErr
 }

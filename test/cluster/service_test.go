@@ -147,3 +147,43 @@ func reachesByUDP(t *testing.T, addr string, pods []corev1.Pod) {
 		return nil
 	})
 }
+
+func TestLoadBalancerAddresses(t *testing.T) {
+	t.Parallel()
+	ns := newNamespace(t, shared)
+	const service = `
+apiVersion: v1
+kind: Service
+metadata: {name: NAME, namespace: NS}
+spec: {type: TYPE, loadBalancerIP: "ADDR", selector: {app: none}, ports: [{port: 80}]}
+`
+	make := func(name, kind, addr string) {
+		t.Helper()
+		apply(t, shared, ns, strings.NewReplacer("NAME", name, "TYPE", kind, "ADDR", addr).Replace(service))
+	}
+	pool := shared.Balancers()
+	static := pool.Addr().Next().Next().Next().String()
+	make("static", "LoadBalancer", static)
+	if got := address(t, ns, "static"); got != static {
+		t.Errorf("address %s, expected %s", got, static)
+	}
+	make("second", "LoadBalancer", static)
+	make("outside", "LoadBalancer", "192.0.2.1")
+	for _, name := range []string{"second", "outside"} {
+		eventually(t, func(ctx context.Context) error {
+			events, err := shared.Client().CoreV1().Events(ns).List(ctx, metav1.ListOptions{FieldSelector: "reason=SyncLoadBalancerFailed,involvedObject.name=" + name})
+			if err == nil && len(events.Items) == 0 {
+				err = fmt.Errorf("no event of Service %s", name)
+			}
+			return err
+		})
+	}
+	make("static", "ClusterIP", "") // gives its address to the one that waits for it
+	if got := address(t, ns, "second"); got != static {
+		t.Errorf("address %s, expected %s", got, static)
+	}
+	svc, err := shared.Client().CoreV1().Services(ns).Get(within(t), "static", metav1.GetOptions{})
+	if err != nil || len(svc.Status.LoadBalancer.Ingress) > 0 {
+		t.Errorf("status: %+v, %v", svc.Status, err)
+	}
+}

@@ -15,7 +15,9 @@ func New(t testing.TB, o Options) *Cluster {
 	t.Cleanup(func() {
 		select {
 		case <-c.Done():
-			t.Errorf("the cluster ended before the test:\n%s", c.machineLog())
+			if !c.stopped.Load() {
+				t.Errorf("the cluster ended before the test:\n%s", c.machineLog())
+			}
 		default:
 		}
 		if err := c.Stop(); err != nil {

@@ -73,12 +73,16 @@ func (s *server) handler() http.Handler {
 	text("/", func(r *http.Request) (string, error) { return os.Hostname() })
 	text("/from", func(r *http.Request) (string, error) { return r.RemoteAddr, nil })
 	text("/env", func(r *http.Request) (string, error) { return os.Getenv(r.FormValue("name")), nil })
-	text("/id", func(*http.Request) (string, error) { return fmt.Sprint(os.Getuid(), " ", os.Getgid(), " ", os.Getpid()), nil })
+	text("/id", func(*http.Request) (string, error) {
+		return fmt.Sprint(os.Getuid(), " ", os.Getgid(), " ", os.Getpid()), nil
+	})
 	text("/file", func(r *http.Request) (string, error) {
 		b, err := os.ReadFile(r.FormValue("path"))
 		return string(b), err
 	})
-	text("/write", func(r *http.Request) (string, error) { return "", os.WriteFile(r.FormValue("path"), []byte("x"), 0o644) })
+	text("/write", func(r *http.Request) (string, error) {
+		return "", os.WriteFile(r.FormValue("path"), []byte("x"), 0o644)
+	})
 	text("/log", func(r *http.Request) (string, error) { log.Print(r.FormValue("text")); return "", nil })
 	text("/get", func(r *http.Request) (string, error) { return get(r.Context(), r.FormValue("url")) })
 	text("/lookup", func(r *http.Request) (string, error) {

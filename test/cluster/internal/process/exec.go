@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"syscall"
 	"time"
@@ -32,6 +33,7 @@ func (p *Process) Exec(ctx context.Context, spec *Spec, args []string) (code int
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", ExecCommand)
 	buf := &limited{max: maxExecOutput}
 	cmd.Stdout, cmd.Stderr = buf, buf
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it passes that on as SIGKILL
 	cmd.WaitDelay = time.Second
 	status, err := startWith(cmd, execSpec{PID: p.PID(), Args: args, Env: spec.Env, UID: spec.UID, GID: spec.GID, Groups: spec.Groups})
 	if err != nil {
@@ -77,16 +79,16 @@ func ExecInContainer() int {
 		fmt.Fprint(status, err)
 		return 1
 	}
-	cmd := exec.Command(spec.Args[0], spec.Args[1:]...)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	cmd := exec.CommandContext(ctx, spec.Args[0], spec.Args[1:]...)
 	cmd.Env, cmd.Dir = spec.Env, "/"
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	groups := make([]uint32, len(spec.Groups))
 	for i, g := range spec.Groups {
 		groups[i] = uint32(g)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Credential: &syscall.Credential{Uid: uint32(spec.UID), Gid: uint32(spec.GID), Groups: groups}, Pdeathsig: syscall.SIGKILL,
-	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(spec.UID), Gid: uint32(spec.GID), Groups: groups}}
 	err = cmd.Run()
 	var exit *exec.ExitError
 	switch {
