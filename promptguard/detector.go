@@ -24,6 +24,7 @@ type view struct {
 type match struct {
 	start, end int
 	state      state
+	cut        bool // more of the same follows
 }
 
 // undecided is the answer of a detector that met the end of what is known at a start.
@@ -34,7 +35,7 @@ func (v *view) undecided(start int) match {
 	return match{start: start, state: more}
 }
 
-func found(start, end int) match { return match{start, end, yes} }
+func found(start, end int) match { return match{start: start, end: end, state: yes} }
 
 // A detector finds one kind of thing.
 type detector struct {

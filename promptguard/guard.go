@@ -50,6 +50,7 @@ type Finding struct {
 	Start, End int    // offsets in the text, in bytes
 	Action     Action
 	label      string // names its placeholder
+	key        string // of a hash
 	restore    bool
 }
 

@@ -181,7 +181,7 @@ func (s *scan) pattern(d int) {
 			break
 		}
 		if m.state == yes {
-			s.hits = append(s.hits, hit{d, m.start, m.end})
+			s.hits = append(s.hits, hit{d, m.start, m.end, false})
 			i = m.end
 			continue
 		}

@@ -7,7 +7,12 @@ import (
 )
 
 // A hit is a match of one detector, in offsets of the view.
-type hit struct{ detector, start, end int }
+//
+// cut says that more of the same follows: a private key that is longer than any match may be.
+type hit struct {
+	detector, start, end int
+	cut                  bool
+}
 
 // A scan is one look at a view. It is reused.
 type scan struct {
@@ -65,7 +70,7 @@ func (s *scan) ask(detector, at int) {
 		s.hold = min(s.hold, m.start)
 		return
 	}
-	s.hits = append(s.hits, hit{detector, m.start, m.end})
+	s.hits = append(s.hits, hit{detector, m.start, m.end, m.cut})
 }
 
 // digits lets the detectors of numbers judge the run of digits around an offset.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/nantian-gw/nantian/internal/pattern"
 )
@@ -39,12 +40,16 @@ func secretDetector(name, expr string) detector {
 	}
 	d := detector{kind: "Secret/" + name, label: "SECRET", cue: cueLiteral, literals: leading(re)}
 	check := secretChecks[name]
+	whole := name == "private-key" // a part of it is worth nothing to whom is guarded
 	d.match = func(v *view, at int) match {
 		if v.before(at, isAlnum) {
 			return match{}
 		}
 		m := p.match(v, at)
 		if m.state != yes {
+			return m
+		}
+		if m.cut = whole && m.end-m.start > pattern.MaxLength-utf8.UTFMax; m.cut {
 			return m
 		}
 		if of, known := v.after(m.end, isAlnum); !known {
@@ -62,7 +67,7 @@ func secretDetector(name, expr string) detector {
 		d.cue, d.runs = cueDigits, 7<<8
 		return d
 	}
-	whole := d.match
+	start := d.match
 	d.cue, d.literals, d.reach = cueRun, nil, in.back+31
 	if in.literal != "" {
 		d.cue, d.literals, d.reach = cueLiteral, []string{in.literal}, in.back+len(in.literal)
@@ -71,7 +76,7 @@ func secretDetector(name, expr string) detector {
 		if at < in.back {
 			return match{}
 		}
-		return whole(v, at-in.back)
+		return start(v, at-in.back)
 	}
 	return d
 }

@@ -16,6 +16,9 @@ type Rule struct {
 	Patterns []string // regular expressions of RE2's syntax
 	Topics   []Topic
 	Action   Action
+	// HashKey is the secret of the action Hash: equal values have equal hashes under one key. Where it is empty, it is the
+	// vault's.
+	HashKey string
 	// Restore says that what is masked returns in the answer.
 	Restore bool
 	// MaxLength is how much of a text an unbounded pattern sees from where a match starts, in bytes: 256 when 0, at most 8192.

@@ -31,8 +31,12 @@ func (t *tally) findings(sc *scan, each func(Finding) bool) {
 			if d.weight > 0 && t.score(set, d.group) < d.needs(r) {
 				continue
 			}
-			t.batch = append(t.batch, Finding{Rule: r.Name, Kind: d.kind, Start: h.start + base, End: h.end + base, Action: r.Action,
-				label: d.label, restore: r.Restore})
+			f := Finding{Rule: r.Name, Kind: d.kind, Start: h.start + base, End: h.end + base, Action: r.Action,
+				label: d.label, key: r.HashKey, restore: r.Restore}
+			if h.cut && f.Action >= Hash {
+				f.Action = Block // what lies beyond the end of the match must not go on either
+			}
+			t.batch = append(t.batch, f)
 		}
 	}
 	slices.SortStableFunc(t.batch, CompareFindings)

@@ -50,14 +50,18 @@ func (t *Vault) Apply(dst, text []byte, findings []Finding) []byte {
 
 func (t *Vault) replace(dst, value []byte, f Finding) []byte {
 	if f.Action == Hash {
-		return t.hash(dst, value, f.label)
+		return t.hash(dst, value, f)
 	}
 	return append(dst, t.placeholder(string(value), f)...)
 }
 
 // hash is as long as it must be for a million values to be told apart.
-func (t *Vault) hash(dst, value []byte, label string) []byte {
-	m := hmac.New(sha256.New, t.key)
+func (t *Vault) hash(dst, value []byte, f Finding) []byte {
+	key, label := []byte(f.key), f.label
+	if len(key) == 0 {
+		key = t.key
+	}
+	m := hmac.New(sha256.New, key)
 	m.Write([]byte(label))
 	m.Write([]byte{0})
 	m.Write(value)
