@@ -72,7 +72,7 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.LLM.Observer = models{g.observer.Metrics}
+	o.LLM.Observer, o.LLM.Guards = models{g.observer.Metrics}, g.observer.Metrics.Guards()
 	g.server = s
 	g.build = &builder{metrics: g.observer.Metrics, llm: llm.New(o.LLM)}
 	g.build.auth = auth.New(auth.Options{Metrics: meters{g.observer.Metrics}, Control: o.LLM.Control, Log: o.Log})

@@ -48,6 +48,12 @@ func NewJSONStream(set *Set, vault *Vault, restore bool) *JSONStream {
 	return &JSONStream{set: set, vault: vault, restore: restore}
 }
 
+// Reset makes the stream one for other JSON.
+func (j *JSONStream) Reset() {
+	j.state, j.high, j.offset, j.pos, j.blocked = jsonBetween, 0, 0, 0, false
+	j.escape, j.number, j.decoded = j.escape[:0], j.number[:0], j.decoded[:0]
+}
+
 // Push takes the next piece. Findings have the offset of the string or number that they are in, in the JSON; the offsets are
 // those of Stream otherwise.
 func (j *JSONStream) Push(ctx context.Context, delta []byte) (release []byte, v Verdict, err error) {

@@ -97,6 +97,13 @@ func (t *Vault) Len() int {
 	return len(t.placeholders)
 }
 
+// Restores says whether some value returns.
+func (t *Vault) Restores() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.values) > 0
+}
+
 // String never shows what is inside.
 func (t *Vault) String() string { return "Vault(" + strconv.Itoa(t.Len()) + ")" }
 

@@ -122,6 +122,19 @@ type ModelInfo struct {
 	Streamed   bool
 	// Aborted: the client left before the end.
 	Aborted bool
+	// Guard tells what prompt guards have found; nil: none looked.
+	Guard interface{ Found() []Finding }
+}
+
+// Finding is how often a rule of a prompt guard found something. It never holds what.
+type Finding struct {
+	// Policy is "<ns>/<name>".
+	Policy, Rule, Action string
+	// Side is request or response.
+	Side string
+	// Monitor says that it had no consequences.
+	Monitor bool
+	N       int
 }
 
 // Watch arms the detection of a client that leaves: gone is called at most once, from another goroutine, when it does.

@@ -123,8 +123,12 @@ func (c *call) forward() *failure {
 		}
 		c.h.llm.estimate(x, done)
 	}
+	out, f := c.guardAnswer(c.body)
+	if f != nil {
+		return f
+	}
 	c.succeed()
-	c.reply(c.resp.StatusCode(), string(c.resp.ContentType()), c.body)
+	c.reply(c.resp.StatusCode(), string(c.resp.ContentType()), out)
 	return nil
 }
 
@@ -135,6 +139,10 @@ func (c *call) translate() *failure {
 		return misread(err)
 	}
 	c.written = out
+	out, f := c.guardAnswer(out)
+	if f != nil {
+		return f
+	}
 	c.succeed()
 	c.reply(http.StatusOK, jsonType, out)
 	return nil

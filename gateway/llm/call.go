@@ -10,6 +10,7 @@ import (
 
 	"github.com/nantian-gw/nantian/ai"
 	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/guard"
 	"github.com/nantian-gw/nantian/gateway/upstream"
 )
 
@@ -28,6 +29,8 @@ type call struct {
 	query   []byte
 	// body is the answer of a provider, written that of the gateway where it is another.
 	body, written []byte
+	// guarded, attempted and spoken are the request, the request of an attempt and the answer as prompt guards left them.
+	guarded, attempted, spoken []byte
 }
 
 // task is what a call is about.
@@ -57,6 +60,10 @@ type task struct {
 	allow string
 	// local is set when a provider has no call to count tokens.
 	local bool
+	// guard is nil where no prompt guard applies; base is the request after it, denied why a provider's own guard refused it.
+	guard  *guard.Session
+	base   ai.Request
+	denied *guard.Refusal
 	// told is what a provider answered that asked it to count tokens.
 	told int
 }
@@ -82,12 +89,16 @@ func (c *call) Release() {
 	c.up.RespBody.Close()
 	c.learnInput()
 	c.freeRequest()
+	if c.guard != nil {
+		c.guard.Release()
+	}
 	c.head.Reset()
 	c.resp.Reset()
 	clear(c.order)
 	clear(c.spare)
 	c.task, c.order, c.spare = task{}, c.order[:0], c.spare[:0]
 	c.body, c.written = recycle(c.body, kept), recycle(c.written, kept)
+	c.guarded, c.attempted, c.spoken = recycle(c.guarded, kept), recycle(c.attempted, kept), recycle(c.spoken, kept)
 	calls.Put(c)
 }
 
@@ -120,6 +131,9 @@ func (c *call) next() bool {
 			return true
 		}
 		t.health.release(c.h.llm.Now())
+		if c.deny(t, err) {
+			continue
+		}
 		var u *ai.Unsupported
 		if !errors.As(err, &u) || len(u.Params) == 0 {
 			c.err = clientError(err)
@@ -182,6 +196,9 @@ func (c *call) encode(t *target) error {
 	}
 	x.Usage, x.Finish, x.Dropped = ai.Usage{}, "", x.Dropped[:0]
 	c.encoded.Reset()
+	if err := c.guardAttempt(t); err != nil {
+		return err
+	}
 	if p.bypass != nil && p.bypass.Speaks(x.Client.Schema(), x.Op) {
 		c.bypass = p.bypass
 		return p.bypass.ForwardRequest(x, &c.encoded)
@@ -227,6 +244,7 @@ func (c *call) fail(f *failure) bool {
 	t.health.rest(now, f)
 	t.meter.Attempt(f.outcome, time.Since(c.began))
 	t.provider.discreet(f.err)
+	c.guardError(f.err)
 	c.err, c.x.Model.Aborted = f.err, f.outcome == aborted
 	c.x.Note = "provider " + t.provider.name + ": " + f.note
 	return f.causes&c.route.on != 0 && !c.expired()
@@ -249,6 +267,8 @@ func (c *call) verdict() *ai.Error {
 	switch {
 	case c.err != nil:
 		return c.err
+	case c.denied != nil:
+		return c.denied.AI()
 	case c.refused != nil:
 		return refusal(c.refused)
 	}

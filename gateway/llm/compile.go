@@ -39,7 +39,7 @@ func single(t *target) *route {
 }
 
 func (k *compiler) modelMap(m *xdsv1.ModelMap) (*models, error) {
-	ms := &models{exact: map[string]*route{}, owner: m.GetName()}
+	ms := &models{exact: map[string]*route{}, owner: m.GetName(), shared: true}
 	for i, mod := range m.GetModels() {
 		r, err := k.route(mod)
 		if err != nil {

@@ -19,6 +19,8 @@ type Handler struct {
 	llm     *LLM
 	models  *models
 	maxBody int64
+	// guards are nil where no prompt guard applies.
+	guards *guards
 }
 
 var _ exchange.Handler = (*Handler)(nil)
@@ -47,6 +49,9 @@ func (h *Handler) serve(c *call) *ai.Error {
 		return err
 	}
 	if err := c.resolve(); err != nil {
+		return err
+	}
+	if err := c.guardRequest(); err != nil {
 		return err
 	}
 	if c.ax.Request.Stream && (c.ax.Op == ai.OpChat || c.ax.Op == ai.OpCompletion) {

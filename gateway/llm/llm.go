@@ -8,6 +8,7 @@ import (
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/guard"
 	"github.com/nantian-gw/nantian/gateway/upstream"
 	"github.com/nantian-gw/nantian/tokenizer"
 	"github.com/nantian-gw/nantian/tokenizer/approx"
@@ -21,6 +22,8 @@ type Options struct {
 	Calibration *approx.Calibration
 	// Observer records what happens; nil: nobody.
 	Observer Observer
+	// Guards records what prompt guards find; nil: nobody.
+	Guards guard.Observer
 	// MaxRequestBody in bytes goes before the limit of Runtime; 0: that one, or 32 MiB.
 	MaxRequestBody int64
 	// MaxAnswer bounds an answer that is not streamed, in bytes; 0: 64 MiB.
@@ -45,6 +48,7 @@ const (
 type LLM struct {
 	Options
 	register register
+	guards   guard.Compiler
 }
 
 // New makes an LLM. It starts nothing.
@@ -70,7 +74,7 @@ func New(o Options) *LLM {
 	if o.Rand == nil {
 		o.Rand = rand.Float64
 	}
-	return &LLM{Options: o}
+	return &LLM{Options: o, guards: guard.Compiler{Observer: o.Guards, Control: o.Control}}
 }
 
 // ClusterSource lends the clusters of a table. A cluster asked for with an equal hash as before is the same one, with its
@@ -89,13 +93,16 @@ type Models struct {
 	llm     *LLM
 	models  *models
 	maxBody int64
+	// key is that of the Provider or ModelMap; policies are those on models and providers.
+	key      string
+	policies modelPolicies
 }
 
 // Models compiles the Provider or ModelMap of key, with the resources that it refers to. Its errors name the resource and
 // the field.
 func (l *LLM) Models(key string, rs map[string]*xdsv1.Resource, clusters ClusterSource) (*Models, error) {
 	k := compiler{llm: l, rs: rs, clusters: clusters, providers: map[string]*provider{}}
-	m := &Models{llm: l, maxBody: l.maxBody(rs)}
+	m := &Models{llm: l, maxBody: l.maxBody(rs), key: key, policies: newModelPolicies(rs)}
 	var err error
 	switch r := rs[key]; {
 	case r.GetProvider() != nil:
@@ -111,9 +118,13 @@ func (l *LLM) Models(key string, rs map[string]*xdsv1.Resource, clusters Cluster
 	return m, nil
 }
 
-// Under makes the handler of a rule.
-func (m *Models) Under([]*xdsv1.Policy) (exchange.Handler, error) {
-	return &Handler{llm: m.llm, models: m.models, maxBody: m.maxBody}, nil
+// Under makes the handler of a rule, under the policies of the rule and of all above it.
+func (m *Models) Under(rule []*xdsv1.Policy) (exchange.Handler, error) {
+	g, err := m.guards(rule)
+	if err != nil {
+		return nil, err
+	}
+	return &Handler{llm: m.llm, models: m.models, maxBody: m.maxBody, guards: g}, nil
 }
 
 func (l *LLM) maxBody(rs map[string]*xdsv1.Resource) int64 {

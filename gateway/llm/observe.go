@@ -15,7 +15,8 @@ type Observer interface {
 // Meter records what happens at one target. It is called by many requests at once.
 type Meter interface {
 	// Attempt counts a call and its outcome: ok, rate_limited, server_error, timeout, connect, auth, not_found, refused
-	// (another 4xx), unsupported or aborted. took is until the answer was whole, or the stream had ended.
+	// (another 4xx), unsupported, blocked (by a prompt guard) or aborted. took is until the answer was whole, or the stream
+	// had ended.
 	Attempt(outcome string, took time.Duration)
 	// Fallback counts a call that is made because the one before failed.
 	Fallback()

@@ -19,6 +19,7 @@ func (s *stream) ask() error {
 	}
 	s.build()
 	s.enc = nil
+	s.guardStream()
 	s.dec = s.ax.Target.Provider.NewStream(&s.ax)
 	s.tally.reset(s.h.llm.Tokenizers.ForModel(s.ax.Target.Model))
 	s.last, s.grace = s.began, time.Time{}
@@ -139,8 +140,7 @@ func (s *stream) ended(err error) *failure {
 	lenient, _ := s.dec.(ai.Lenient)
 	switch {
 	case errors.Is(err, io.EOF) && lenient != nil && lenient.CompleteAtEOF():
-		s.finish()
-		return nil
+		return s.finish()
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return cutShort()
 	case errors.As(err, &ue):
@@ -173,6 +173,7 @@ func (s *stream) frame(fr ai.Frame) *failure {
 	if s.content {
 		to = &s.out
 	}
+	from := len(*to)
 	switch {
 	case s.bypass == nil:
 		if *to, err = s.encoder().AppendEvents(*to, evs); err != nil {
@@ -182,8 +183,11 @@ func (s *stream) frame(fr ai.Frame) *failure {
 	default:
 		*to = s.bypass.AppendFrame(*to, &s.ax, fr)
 	}
+	if f := s.shielded(to, from); f != nil {
+		return f
+	}
 	if s.dec.Done() {
-		s.finish()
+		return s.finish()
 	}
 	if len(s.held) > maxHeld {
 		return nonsense("the provider's stream has no content")
@@ -208,17 +212,22 @@ func (s *stream) show() {
 }
 
 // finish ends an answer that came to its proper end.
-func (s *stream) finish() {
+func (s *stream) finish() *failure {
 	s.show()
 	s.h.llm.settle(&s.ax, &s.tally, true)
-	s.learnOutput()
+	from := len(s.out)
 	switch {
 	case s.bypass == nil:
 		s.out = s.encoder().AppendEnd(s.out)
 	case s.owesUsage():
 		s.out = s.appendUsage(s.out)
 	}
+	if f := s.shieldedEnd(from); f != nil {
+		return f
+	}
+	s.learnOutput()
 	s.state = drain
+	return nil
 }
 
 // owesUsage says whether a client of OpenAI's schema asked for usage that the provider, whose bytes it is given, has not
@@ -261,7 +270,7 @@ func (s *stream) mark(now time.Time) {
 // fall ends an attempt that failed. The next target takes over, unless the client has seen something of this one.
 func (s *stream) fall(f *failure) error {
 	if s.content || f.outcome == aborted {
-		s.h.llm.settle(&s.ax, &s.tally, false)
+		s.h.llm.settle(&s.ax, &s.tally, s.dec.Done())
 		s.spent()
 	}
 	again := s.fail(f)
@@ -270,6 +279,8 @@ func (s *stream) fall(f *failure) error {
 	case f.outcome == aborted:
 		s.state = over
 		return f.err
+	case f.outcome == blocked && !s.committed:
+		return s.end(f.err) // nobody has seen anything yet
 	case s.content:
 		s.state, s.ready = over, true
 		s.out = s.encoder().AppendError(s.out, f.err)

@@ -20,6 +20,27 @@ type models struct {
 	// list is what clients are told; names is the same for error messages.
 	list  []ai.ModelInfo
 	names string
+	// shared says that this is an AIBackend.
+	shared bool
+}
+
+// providers are those of all targets.
+func (m *models) providers() map[*provider]bool {
+	all := map[*provider]bool{}
+	add := func(r *route) {
+		for _, tier := range r.tiers {
+			for _, t := range tier {
+				all[t.provider] = true
+			}
+		}
+	}
+	for _, r := range m.exact {
+		add(r)
+	}
+	for i := range m.patterns {
+		add(m.patterns[i].route)
+	}
+	return all
 }
 
 // route is the way of one name: its targets and when to go on to the next.

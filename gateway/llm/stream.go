@@ -10,6 +10,7 @@ import (
 
 	"github.com/nantian-gw/nantian/ai"
 	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/guard"
 )
 
 // stream is a streamed answer: the attempts until one of them generates something, and then that one to its end. It is
@@ -23,6 +24,8 @@ type stream struct {
 	stop context.CancelFunc
 	dec  ai.StreamDecoder
 	enc  ai.StreamEncoder
+	// shield is nil where no prompt guard looks at the answer.
+	shield *guard.Stream
 
 	// ready says that out has not been given to the client.
 	ready bool
@@ -47,6 +50,8 @@ type pipe struct {
 	tally tally
 	// out is what the client gets next, held what it gets once the attempt has generated something.
 	out, held []byte
+	// raw is what a guard looks at.
+	raw []byte
 	// id and model are what the attempt's stream calls itself.
 	id, model []byte
 	// sent brings the outcome of the call in progress.
@@ -195,7 +200,7 @@ func (s *stream) Close() error {
 // free gives the memory back.
 func (s *stream) free() {
 	s.stop()
-	s.out, s.held = recycle(s.out, maxKept), recycle(s.held, maxKept)
+	s.out, s.held, s.raw = recycle(s.out, maxKept), recycle(s.held, maxKept), recycle(s.raw, maxKept)
 	s.src.reset(exchange.Body{}, ai.SSE)
 	s.tally.reset(nil)
 	clear(s.evs[:cap(s.evs)])

@@ -24,10 +24,16 @@ func (s *stream) whole() *failure {
 	evs := appendEvents(s.evs[:0], done)
 	s.tally.addEvents(evs)
 	s.bypass = nil
+	from := len(s.out)
 	if s.out, err = s.encoder().AppendEvents(s.out, evs); err != nil {
 		return nonsense("the provider's answer cannot be translated")
 	}
-	s.finish()
+	if f := s.shielded(&s.out, from); f != nil {
+		return f
+	}
+	if f := s.finish(); f != nil {
+		return f
+	}
 	now := s.h.llm.Now()
 	s.mark(now)
 	s.flush(now)

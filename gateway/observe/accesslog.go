@@ -196,6 +196,33 @@ func (l *line) model(x *exchange.Exchange) {
 		l.millis("first_token_ms", m.FirstToken)
 	}
 	l.flag("aborted", m.Aborted)
+	l.guard(m)
+}
+
+// guard adds what prompt guards have found: rules and numbers, never what it was.
+func (l *line) guard(m *exchange.ModelInfo) {
+	if m.Guard == nil {
+		return
+	}
+	found := m.Guard.Found()
+	if len(found) == 0 {
+		return
+	}
+	l.name("guard")
+	for i, f := range found {
+		open := byte(',')
+		if i == 0 {
+			open = '['
+		}
+		l.b = appendQuoted(append(append(l.b, open), `{"policy":`...), f.Policy)
+		l.text("rule", f.Rule)
+		l.text("action", f.Action)
+		l.text("side", f.Side)
+		l.flag("monitor", f.Monitor)
+		l.int("count", int64(f.N))
+		l.b = append(l.b, '}')
+	}
+	l.b = append(l.b, ']')
 }
 
 func (l *line) name(name string) {

@@ -35,6 +35,7 @@ type Metrics struct {
 	model   modelMetrics
 	session sessionMetrics
 	auth    authMetrics
+	guards  guardMetrics
 }
 
 // Buckets in seconds: proxying takes less than a millisecond, a model may think for minutes.
@@ -42,7 +43,9 @@ var durationBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .2
 
 // NewMetrics makes the instruments and registers them.
 func NewMetrics() *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), model: newModelMetrics(), session: newSessionMetrics(), auth: newAuthMetrics()}
+	m := &Metrics{
+		registry: prometheus.NewRegistry(), model: newModelMetrics(), session: newSessionMetrics(), auth: newAuthMetrics(), guards: newGuardMetrics(),
+	}
 	m.requests = counters("nantian_requests_total", "Requests by route, backend and status; 499 is a client that left.", "gateway", "route", "backend", "code")
 	m.durations = histograms("nantian_request_duration_seconds", "Time from the request's head to the last byte of the response.", durationBuckets, "gateway", "route")
 	m.sent = counters("nantian_response_bytes_total", "Bytes of responses written to clients, heads included for HTTP/1.1.", "gateway", "route")
@@ -55,6 +58,7 @@ func NewMetrics() *Metrics {
 	m.registry.MustRegister(m.requests, m.durations, m.sent, m.connections, m.acceptWaits, m.panics, m.mirrors, m.configs, m.logDropped,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(m.model.all()...)
+	m.registry.MustRegister(m.guards.all()...)
 	m.registry.MustRegister(m.session.all()...)
 	m.registry.MustRegister(m.auth.all()...)
 	return m

@@ -66,6 +66,7 @@ var logFields = []logField{
 	{"finish", "known", "why the answer ended: stop, stop_sequence, length, tool_calls, content_filter, refusal, pause_turn, error"},
 	{"first_token_ms", "streams", "milliseconds from the request to the first event with content"},
 	{"aborted", "the client left", "true"},
+	{"guard", "a prompt guard found something", "a list of what rules found: `policy`, `rule`, `action`, `side` (request or response), `monitor` where it had no consequences, `count`; never what"},
 	{"note", "something went wrong", "the reason, in the gateway's own words"},
 }
 
@@ -148,7 +149,8 @@ func keys(t *testing.T, object []byte) []string {
 			t.Fatal(err)
 		}
 		out = append(out, name.(string))
-		if _, err := d.Token(); err != nil {
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nantian-gw/nantian/ai"
 	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/guard"
 	"github.com/nantian-gw/nantian/gateway/l4"
 	"github.com/nantian-gw/nantian/gateway/observe"
 )
@@ -72,6 +73,11 @@ func use(m *observe.Metrics) {
 	m.Mirrored("sent")
 	m.Target("ns/provider", "model").Attempt("ok", time.Second)
 	m.AuthPolicy("ns/policy").Fetched(true)
+	m.Guards().Rule("ns/policy", "rule", "Mask", false).Found(guard.Request, 1)
+	m.Guards().Refused("blocked", guard.Request)
+	w := m.Guards().Webhook("ns/policy", "rule")
+	w.Asked("ok", time.Second)
+	w.Waiting(1)
 	m.ControlPlane().Response("resources", 1, false, time.Second)
 }
 
@@ -109,6 +115,12 @@ func fullExchange() *exchange.Exchange {
 	x.Route = &exchange.RouteInfo{Gateway: "ns/gw", Listener: "http", Kind: "HTTPRoute", Route: "ns/route", Rule: "0"}
 	x.Model = exchange.ModelInfo{Provider: "ns/provider", Model: "m", Requested: "r", Attempts: 1, FirstToken: time.Second, Streamed: true, Aborted: true}
 	x.Identity = &exchange.Identity{APIKey: "ns/key", Issuer: "https://idp.example.com", Subject: "alice"}
+	x.Model.Guard = found{{Policy: "ns/policy", Rule: "rule", Action: "Mask", Side: "request", Monitor: true, N: 1}}
 	x.LLM = &ai.Exchange{Op: ai.OpChat, Finish: ai.FinishStop, Usage: ai.Usage{Input: 1, Output: 1, Estimated: true}}
 	return x
 }
+
+// found is what a prompt guard has found.
+type found []exchange.Finding
+
+func (f found) Found() []exchange.Finding { return f }

@@ -56,6 +56,8 @@ type Options struct {
 	Concurrency int
 	// Transport carries the questions: one of its own when nil. Redirects are not followed.
 	Transport http.RoundTripper
+	// Done is told of each question when it has ended: ok, failed or timeout, and how long it took with the wait for its turn.
+	Done func(outcome string, took time.Duration)
 }
 
 // ErrFailed is in every error of a guard that got no answer it could use.
@@ -120,7 +122,9 @@ func (g *Guard) Close() { g.client.CloseIdleConnections() }
 
 // Inspect asks the webhook about a text. Errors wrap ErrFailed and never hold the text or what the webhook said.
 func (g *Guard) Inspect(ctx context.Context, t promptguard.Text) (promptguard.Verdict, error) {
+	began := time.Now()
 	v, err := g.ask(ctx, t)
+	g.done(err, time.Since(began))
 	if err == nil {
 		return v, nil
 	}
@@ -129,6 +133,18 @@ func (g *Guard) Inspect(ctx context.Context, t promptguard.Text) (promptguard.Ve
 		return promptguard.Verdict{}, fmt.Errorf("rule %s: webhook: %w: %w", g.opts.Rule, ErrFailed, err)
 	}
 	return promptguard.Verdict{}, nil
+}
+
+func (g *Guard) done(err error, took time.Duration) {
+	switch {
+	case g.opts.Done == nil:
+	case err == nil:
+		g.opts.Done("ok", took)
+	case errors.Is(err, errTimeout):
+		g.opts.Done("timeout", took)
+	default:
+		g.opts.Done("failed", took)
+	}
 }
 
 var errTimeout = errors.New("timeout")
