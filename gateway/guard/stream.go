@@ -164,7 +164,7 @@ func (t *Stream) ending(dst, data []byte) ([]byte, error) {
 const maxEnvelope = 1 << 10
 
 func (t *Stream) keepEnvelope(data []byte) {
-	if len(t.envelope) > 0 {
+	if len(t.envelope) > 0 || len(jsonscan.Get(data, "id")) <= len(`""`) { // Azure's first frame is about the prompt, and has none
 		return
 	}
 	e := append(t.envelope, '{')

@@ -446,3 +446,27 @@ func FuzzGuardLeaks(f *testing.F) {
 		}
 	})
 }
+
+// TestClosedByAPolicy: an AIBackend or AIProvider whose policy cannot be run serves nothing; another target takes over.
+func TestClosedByAPolicy(t *testing.T) {
+	first, second := newVendor(t, jsonBody(completed)), newVendor(t, jsonBody(completed))
+	g := newGateway(t, Options{})
+	p, q := g.openAI("first", first), g.openAI("second", second)
+	broken := func(key string) {
+		g.rs["policy/guard/ai/x"] = &xdsv1.Resource{Kind: &xdsv1.Resource_Policy{Policy: &xdsv1.Policy{
+			Key: "policy/guard/ai/x", Namespace: "ai", Name: "x", Targets: []*xdsv1.Target{{Key: key}}, Kind: &xdsv1.Policy_Invalid{Invalid: "because"},
+		}}}
+		g.serve(inOrder(p, q))
+	}
+	broken(p.Key)
+	g.chat(hello).want(t, 200)
+	if first.asked() != 0 || second.asked() != 1 {
+		t.Error("a provider was asked whose policy cannot be run")
+	}
+	broken(chatKey[0])
+	g.chat(hello).want(t, 503, "ai/x")
+	g.chat(streamed(hello)).want(t, 503, "policy_closed")
+	if first.asked()+second.asked() != 1 {
+		t.Error("a provider was asked under a policy that cannot be run")
+	}
+}
