@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -186,4 +188,33 @@ spec: {type: TYPE, loadBalancerIP: "ADDR", selector: {app: none}, ports: [{port:
 	if err != nil || len(svc.Status.LoadBalancer.Ingress) > 0 {
 		t.Errorf("status: %+v, %v", svc.Status, err)
 	}
+}
+
+func TestAPodReachesItselfAndTheHost(t *testing.T) {
+	t.Parallel()
+	ns := newNamespace(t, shared)
+	apply(t, shared, ns, strings.ReplaceAll(web, "replicas: 2", "replicas: 1"))
+	if err := shared.WaitAvailable(within(t), ns, "web"); err != nil {
+		t.Fatal(err)
+	}
+	pods, err := shared.Client().CoreV1().Pods(ns).List(within(t), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := pods.Items[0]
+	inside := "http://" + p.Status.PodIP + ":8080/get?url="
+	expect(t, inside+url.QueryEscape("http://web/"), p.Name)
+	expect(t, inside+url.QueryEscape("http://"+address(t, ns, "web")+"/"), p.Name)
+
+	l, err := net.Listen("tcp", netip.AddrPortFrom(shared.HostAddr(), 0).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		fmt.Fprint(w, "the host sees ", host)
+	})}
+	go func() { _ = s.Serve(l) }()
+	defer s.Close()
+	expect(t, inside+url.QueryEscape("http://"+l.Addr().String()+"/"), "the host sees "+p.Status.PodIP)
 }

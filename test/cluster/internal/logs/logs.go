@@ -29,11 +29,12 @@ type Log struct {
 	partial []byte
 	closed  bool
 	changed chan struct{} // closed and replaced at each change
-	copyTo  io.Writer
+	copyTo  io.WriteCloser
 }
 
-// New is an empty log. What is written to it goes to w as well, if that is not nil.
-func New(w io.Writer) *Log { return &Log{changed: make(chan struct{}), copyTo: w} }
+// New is an empty log. What is written to it goes to w as well, if that is not nil,
+// which Close closes.
+func New(w io.WriteCloser) *Log { return &Log{changed: make(chan struct{}), copyTo: w} }
 
 // Write adds output.
 func (l *Log) Write(b []byte) (int, error) {
@@ -68,6 +69,9 @@ func (l *Log) Close() {
 		l.endLine()
 	}
 	l.closed = true
+	if l.copyTo != nil {
+		_ = l.copyTo.Close()
+	}
 	l.wake()
 }
 

@@ -146,7 +146,7 @@ func (c *container) start() (reason string, err error) {
 	c.state = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(proc.Started())}}
 	c.mu.Unlock()
 	c.pod.changed()
-	if err := c.hook(context.Background(), proc, postStart(c.spec)); err != nil {
+	if err := c.hook(c.pod.life, proc, postStart(c.spec)); err != nil {
 		c.kill("postStart hook: " + err.Error())
 	}
 	return "", nil

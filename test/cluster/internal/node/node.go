@@ -270,6 +270,8 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.f.Write(p)
 }
 
+func (b *bounded) Close() error { return b.f.Close() }
+
 // addresses gives out the addresses of pods. One that was given back is used again as late as possible.
 type addresses struct {
 	mu   sync.Mutex

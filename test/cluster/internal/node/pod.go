@@ -2,10 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -123,7 +125,10 @@ func (x *pod) run() {
 // prepare makes volumes and network. It fails only if the pod is to end.
 func (x *pod) prepare() error {
 	for {
-		err := x.volumes.Update(x.life, x.current())
+		err := unsupported(&x.current().Spec)
+		if err == nil {
+			err = x.volumes.Update(x.life, x.current())
+		}
 		if err == nil {
 			err = x.connect()
 		}
@@ -144,6 +149,24 @@ func (x *pod) prepare() error {
 	}
 }
 
+// unsupported is an error if a pod asks for what a process of this node cannot have and might rely on.
+func unsupported(s *corev1.PodSpec) error {
+	if s.HostNetwork || s.HostPID || s.HostIPC {
+		return errors.New("hostNetwork, hostPID and hostIPC are not supported by the test cluster")
+	}
+	for _, c := range slices.Concat(s.InitContainers, s.Containers) {
+		if len(c.VolumeDevices) > 0 {
+			return fmt.Errorf("container %q: volumeDevices are not supported by the test cluster", c.Name)
+		}
+		for _, p := range c.Ports {
+			if p.HostPort != 0 {
+				return fmt.Errorf("container %q: hostPort is not supported by the test cluster", c.Name)
+			}
+		}
+	}
+	return nil
+}
+
 // wait notes why no container is started yet.
 func (x *pod) wait(why string) {
 	x.mu.Lock()
@@ -157,9 +180,6 @@ func (x *pod) connect() error {
 	p := x.current()
 	if x.net != nil {
 		return nil
-	}
-	if p.Spec.HostNetwork {
-		return fmt.Errorf("hostNetwork is not supported by the test cluster")
 	}
 	addr, err := x.node.addrs.take()
 	if err != nil {
@@ -197,7 +217,7 @@ func (x *pod) runContainers() {
 	defer stop()
 	go x.keepVolumes(life)
 	var all sync.WaitGroup
-	sidecars, stopSidecars := context.WithCancel(life)
+	sidecars, stopSidecars := context.WithCancel(context.Background()) // they end after all others
 	defer stopSidecars()
 	if !x.runInits(sidecars, &all) {
 		stopSidecars()
@@ -209,7 +229,7 @@ func (x *pod) runContainers() {
 		mains.Go(func() { c.run(x.life) })
 	}
 	mains.Wait()
-	stopSidecars() // they end after all others
+	stopSidecars()
 	all.Wait()
 }
 

@@ -59,7 +59,7 @@ func Get(ctx context.Context, out io.Writer) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	machine := filepath.Join(cache, "machine")
+	machine := filepath.Join(cache, "machine-"+hash(dir)) // one for each checkout: others may be of another version
 	// Built as this process was, so that what both consist of is compiled once.
 	if err := runBuild(ctx, dir, nil, out, "build", "-ldflags=-s -w", "-o", machine, "./cmd/cluster"); err != nil {
 		return nil, err
@@ -141,6 +141,11 @@ func version(src string) (string, error) {
 		h.Write(b)
 	}
 	return hex.EncodeToString(h.Sum(nil))[:16], nil
+}
+
+func hash(s string) string {
+	h := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(h[:])[:16]
 }
 
 // kubeFlags tell the programs of Kubernetes their version, as its own build does: clients ask for it.
