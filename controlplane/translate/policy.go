@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,6 +30,8 @@ type policy struct {
 	wire  *xdsv1.Policy
 	// invalid is why the object cannot be run, unresolved what it names in vain.
 	invalid, unresolved faults
+	// notes say of targets, by their index, where the policy does not hold although it is accepted.
+	notes map[int]string
 }
 
 // finishPolicy resolves the targets of a policy, puts it into the pool and tells its status. One that cannot be run keeps its
@@ -36,9 +39,10 @@ type policy struct {
 func (t *translator) finishPolicy(p *policy) {
 	u := status.Update{Ref: p.ref}
 	lost := make([]*fault, len(p.targets))
+	p.notes = map[int]string{}
 	for i, ref := range p.targets {
 		var found []*xdsv1.Target
-		found, lost[i] = t.policyTarget(p, ref)
+		found, p.notes[i], lost[i] = t.policyTarget(p, ref)
 		p.wire.Targets = append(p.wire.Targets, found...)
 	}
 	t.putPolicy(p)
@@ -76,7 +80,7 @@ func (p *policy) conditions(lost *fault, i int) []metav1.Condition {
 	}
 	generation := p.object.GetGeneration()
 	return []metav1.Condition{
-		accepted.condition(string(gatewayv1.PolicyConditionAccepted), string(gatewayv1.PolicyReasonAccepted), "the policy is accepted", generation),
+		accepted.condition(string(gatewayv1.PolicyConditionAccepted), string(gatewayv1.PolicyReasonAccepted), "the policy is accepted"+p.notes[i], generation),
 		p.unresolved.condition(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, "all references are resolved", generation),
 	}
 }
@@ -89,22 +93,24 @@ func ancestor(p *policy, ref gatewayv1.LocalPolicyTargetReferenceWithSectionName
 	}
 }
 
-// policyTarget finds what a targetRef names: of a Gateway its listeners, else the one resource.
-func (t *translator) policyTarget(p *policy, ref gatewayv1.LocalPolicyTargetReferenceWithSectionName) ([]*xdsv1.Target, *fault) {
+// policyTarget finds what a targetRef names: of a Gateway its listeners, else the one resource. note says where the policy does
+// not hold although it is accepted.
+func (t *translator) policyTarget(p *policy, ref gatewayv1.LocalPolicyTargetReferenceWithSectionName) (found []*xdsv1.Target, note string, lost *fault) {
 	group := schema.GatewayGroup
 	if ref.Kind == v1alpha1.KindAIBackend || ref.Kind == v1alpha1.KindAIProvider {
 		group = v1alpha1.GroupName
 	}
 	to := resources.Ref{Group: group, Kind: string(ref.Kind), Namespace: p.object.GetNamespace(), Name: string(ref.Name)}
 	if string(ref.Group) != group || !slices.Contains(p.kinds, to.Kind) {
-		return nil, &fault{string(gatewayv1.PolicyReasonInvalid), fmt.Sprintf("%s of group %q cannot be targeted", ref.Kind, ref.Group)}
+		return nil, "", &fault{string(gatewayv1.PolicyReasonInvalid), fmt.Sprintf("%s of group %q cannot be targeted", ref.Kind, ref.Group)}
 	}
 	section := string(ptr.Deref(ref.SectionName, ""))
 	switch to.Kind {
 	case "Gateway":
 		return t.gatewayTarget(to, section)
 	case "HTTPRoute", "GRPCRoute":
-		return t.routeTarget(to, section)
+		found, lost = t.routeTarget(to, section)
+		return found, "", lost
 	}
 	key, known := xdsv1.ModelsKey(to.Namespace, to.Name), false
 	if to.Kind == v1alpha1.KindAIBackend {
@@ -115,30 +121,40 @@ func (t *translator) policyTarget(p *policy, ref gatewayv1.LocalPolicyTargetRefe
 	}
 	switch {
 	case !known:
-		return nil, notThere(to, "")
+		return nil, "", notThere(to, "")
 	case section != "":
-		return nil, notThere(to, "section "+section)
+		return nil, "", notThere(to, "section "+section)
 	}
-	return []*xdsv1.Target{{Key: key}}, nil
+	return []*xdsv1.Target{{Key: key}}, "", nil
 }
 
 // gatewayTarget finds the listeners of a Gateway: one by its name, or all, those of ListenerSets on it included. Whoever lets
-// others add listeners keeps the say over what passes.
-func (t *translator) gatewayTarget(to resources.Ref, section string) ([]*xdsv1.Target, *fault) {
+// others add listeners keeps the say over what passes. Where there are no requests but connections and datagrams, no policy
+// can hold, and that is said.
+func (t *translator) gatewayTarget(to resources.Ref, section string) (found []*xdsv1.Target, note string, lost *fault) {
 	g := t.gateways[types.NamespacedName{Namespace: to.Namespace, Name: to.Name}]
 	if g == nil {
-		return nil, notThere(to, "")
+		return nil, "", notThere(to, "")
 	}
-	var out []*xdsv1.Target
+	var without []string
 	for _, l := range g.listeners {
-		if section == "" || l.set == nil && section == string(l.spec.Name) {
-			out = append(out, &xdsv1.Target{Key: l.key, Gateway: section == ""})
+		switch {
+		case section != "" && (l.set != nil || section != string(l.spec.Name)):
+		case l.spec.Protocol != gatewayv1.HTTPProtocolType && l.spec.Protocol != gatewayv1.HTTPSProtocolType:
+			without = append(without, fmt.Sprintf("%s (%s)", l.spec.Name, l.spec.Protocol))
+		default:
+			found = append(found, &xdsv1.Target{Key: l.key, Gateway: section == ""})
 		}
 	}
-	if len(out) == 0 {
-		return nil, notThere(to, "listener "+section)
+	switch {
+	case len(found) > 0 && len(without) > 0:
+		note = "; it does not hold for listeners that have no HTTP requests: " + strings.Join(without, ", ")
+	case len(without) > 0:
+		lost = &fault{string(gatewayv1.PolicyReasonInvalid), fmt.Sprintf("%s has no HTTP requests at %s", to, strings.Join(without, ", "))}
+	case len(found) == 0:
+		lost = notThere(to, "listener "+section)
 	}
-	return out, nil
+	return found, note, lost
 }
 
 func (t *translator) routeTarget(to resources.Ref, section string) ([]*xdsv1.Target, *fault) {

@@ -3,6 +3,7 @@ package xdsv1
 import (
 	"crypto/sha256"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/nantian-gw/nantian/internal/pattern"
@@ -31,22 +32,30 @@ func (v *validator) target(t *Target) {
 }
 
 func (v *validator) auth(a *Auth) {
-	if a.GetApiKeyHeader() != "" {
-		v.token("api_key_header", a.GetApiKeyHeader())
-	}
+	v.credentialHeader("api_key_header", a.GetApiKeyHeader())
 	if !a.GetApiKeys() && len(a.GetJwt()) == 0 {
 		v.fail("", "has neither api_keys nor jwt")
 	}
 	each(v, "jwt", a.GetJwt(), (*validator).jwt)
 }
 
+// credentialHeader refuses headers that have a meaning of their own, which a credential in them would take away.
+func (v *validator) credentialHeader(field, name string) {
+	if name == "" {
+		return
+	}
+	v.token(field, name)
+	switch strings.ToLower(name) {
+	case "host", "cookie", "connection", "content-type", "content-length", "content-encoding", "transfer-encoding", "te", "trailer", "upgrade", "expect", "user-agent":
+		v.fail(field, "%q is no header for credentials", name)
+	}
+}
+
 func (v *validator) jwt(j *JWT) {
 	if j.GetIssuer() == "" {
 		v.fail("issuer", "is empty")
 	}
-	if j.GetHeader() != "" {
-		v.token("header", j.GetHeader())
-	}
+	v.credentialHeader("header", j.GetHeader())
 	switch m := j.GetJwks().(type) {
 	case *JWT_Inline:
 		if len(m.Inline) == 0 {
