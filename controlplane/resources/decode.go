@@ -19,6 +19,7 @@ import (
 	kjson "sigs.k8s.io/json"
 
 	"github.com/nantian-gw/nantian/controlplane/schema"
+	"github.com/nantian-gw/nantian/crds/v1alpha1"
 )
 
 // Decoder reads objects from YAML and JSON as a cluster would take them: strictly, with the defaults of the kinds set and
@@ -158,8 +159,28 @@ func (r *reader) object(n *yaml.Node, m map[string]any) {
 	} else {
 		o.read(m, value)
 	}
+	if o.faults > 0 {
+		o.attached(m)
+	}
 	if o.faults == 0 {
 		r.objects = append(r.objects, Object{Ref: ref, Origin: Origin{r.file, n.Line}, Value: value, sum: sum})
+	}
+}
+
+// attached notes in the problems of an object of ours what it was to be attached to.
+func (o *objectReader) attached(m map[string]any) {
+	spec, _ := m["spec"].(map[string]any)
+	if o.gvk.Group != v1alpha1.GroupName || spec["targetRefs"] == nil {
+		return
+	}
+	targets, err := json.Marshal(spec["targetRefs"])
+	if err != nil {
+		return
+	}
+	for i := range o.problems {
+		if o.problems[i].Ref == o.ref {
+			o.problems[i].targets = string(targets)
+		}
 	}
 }
 

@@ -77,6 +77,9 @@ type Problem struct {
 	Message string
 	// Warning says that nothing is wrong: the rest is used, and validate does not fail for it.
 	Warning bool
+	// targets are the spec.targetRefs of an object of ours, in JSON as they were written: what it was to be for is known although
+	// it cannot be used.
+	targets string
 }
 
 // String is one line: origin, object, field, message.

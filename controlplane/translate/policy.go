@@ -71,6 +71,31 @@ func (t *translator) putPolicy(p *policy) {
 	t.pool[key] = &xdsv1.Resource{Kind: &xdsv1.Resource_Policy{Policy: p.wire}}
 }
 
+// closeUnread makes the targets of policies that cannot be read answer 503, as those of policies that cannot be run. What they
+// say of their targets is read all the same.
+func (t *translator) closeUnread() {
+	kinds := map[string]string{
+		v1alpha1.KindAuthPolicy: xdsv1.PolicyAuth, v1alpha1.KindTokenPolicy: xdsv1.PolicyToken, v1alpha1.KindPromptGuardPolicy: xdsv1.PolicyGuard,
+	}
+	for _, u := range t.in.Unread() {
+		kind, known := kinds[u.Ref.Kind]
+		if !known || u.Ref.Name == "" {
+			continue
+		}
+		p := &policy{
+			object: &metav1.ObjectMeta{Namespace: u.Ref.Namespace, Name: u.Ref.Name}, ref: u.Ref, targets: u.Targets,
+			kinds: []string{"Gateway", "HTTPRoute", "GRPCRoute", v1alpha1.KindAIBackend, v1alpha1.KindAIProvider},
+			wire:  &xdsv1.Policy{Key: xdsv1.PolicyKey(kind, u.Ref.Namespace, u.Ref.Name), Namespace: u.Ref.Namespace, Name: u.Ref.Name},
+		}
+		for _, ref := range u.Targets {
+			found, _, _ := t.policyTarget(p, ref)
+			p.wire.Targets = append(p.wire.Targets, found...)
+		}
+		p.invalid.add(&fault{v1alpha1.ReasonInvalid, strings.TrimPrefix(u.Problem.Field+": "+u.Problem.Message, ": ")})
+		t.putPolicy(p)
+	}
+}
+
 // conditions are those of one ancestor. A target that is not there makes the policy not accepted there, and only there.
 func (p *policy) conditions(lost *fault, i int) []metav1.Condition {
 	accepted := p.invalid

@@ -107,6 +107,7 @@ func Translate(in *resources.Set, o Options) (*Result, error) {
 	t.finishListenerSets()
 	t.finishTLSPolicies()
 	t.buildPromptGuards()
+	t.closeUnread()
 	return t.result()
 }
 

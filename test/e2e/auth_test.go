@@ -347,6 +347,27 @@ func TestLastValidPolicy(t *testing.T) {
 	w.chat(hello, "X-Api-Key", bobKey).want(t, 200)
 }
 
+// TestUnreadablePolicy: a slip of the pen in a policy opens nothing, at the start or later.
+func TestUnreadablePolicy(t *testing.T) {
+	t.Parallel()
+	hello := ask{dialect: dialects[0], model: "sim-openai", text: "Hi"}
+	slip := rig.AuthPolicy("callers", "Gateway, name: ai", "apiKey: {secretSelector: {matchLabels: {api-key: \"true\"}}}")
+	w := start(t, func(w *world) rig.Files {
+		f := twoCallers()(w)
+		f["gateway.yaml"] = rig.Entrance(w.port) + slip
+		return f
+	})
+	w.chat(hello).want(t, 503)
+	w.chat(hello, "X-Api-Key", aliceKey).want(t, 503)
+	w.Put("gateway.yaml", rig.Entrance(w.port)+rig.AuthPolicy("callers", "Gateway, name: ai", rig.KeysOf))
+	rig.Eventually(t, rig.Patience, "the policy is mended", func() bool { return w.chat(hello, "X-Api-Key", aliceKey).status == 200 })
+	said := len(w.Messages.String())
+	w.Put("gateway.yaml", rig.Entrance(w.port)+slip)
+	w.Messages.Line(said, rig.Patience, "AuthPolicy default/callers", "apiKey")
+	w.chat(hello).want(t, 401)
+	w.chat(hello, "X-Api-Key", aliceKey).want(t, 200)
+}
+
 // TestGRPCStatus: clients of gRPC get a status of gRPC.
 func TestGRPCStatus(t *testing.T) {
 	t.Parallel()
