@@ -16,6 +16,8 @@ const (
 	http   = "listener/a/gw/http"
 	https  = "listener/a/gw/https"
 	tcp    = "listener/a/gw/tcp"
+	udp    = "listenerset/a/set/udp"
+	dns    = "backend/a/dns/53-udp"
 	plain  = "backend/a/plain/80"
 	secure = "backend/a/secure/443"
 	auth   = "backend/a/auth/80"
@@ -30,13 +32,20 @@ func rich(t *testing.T) *snapshot.Snapshot {
 	h := listener(https, 443, xdsv1.Protocol_HTTPS)
 	h.GetListener().Hostname = "*.example.com"
 	h.GetListener().Tls = &xdsv1.ListenerTLS{Mode: xdsv1.ListenerTLS_TERMINATE, Certificates: []string{"secret/a/cert"}, MinVersion: "1.3"}
-	return snap(t, listener(http, 80, xdsv1.Protocol_HTTP), h, listener(tcp, 5000, xdsv1.Protocol_TCP),
+	l4 := listener(tcp, 5000, xdsv1.Protocol_TCP)
+	l4.GetListener().ProxyProtocol, l4.GetListener().ClientCertificate = true, "secret/a/client"
+	datagrams := backend(dns, nil)
+	datagrams.GetBackend().Protocol = xdsv1.BackendProtocol_DATAGRAM
+	proxied := backend(plain, nil)
+	proxied.GetBackend().ProxyProtocol = xdsv1.Backend_V2
+	return snap(t, listener(http, 80, xdsv1.Protocol_HTTP), h, l4, listener(udp, 5000, xdsv1.Protocol_UDP), datagrams,
 		richRoute("http", &xdsv1.Route_Http{Http: &xdsv1.HTTPRules{Rules: []*xdsv1.HTTPRule{richRule(), plainRule()}}}, http, https),
 		richRoute("grpc", &xdsv1.Route_Grpc{Grpc: &xdsv1.GRPCRules{Rules: []*xdsv1.GRPCRule{{
 			Matches: []*xdsv1.GRPCMatch{{Service: "a.B", Method: "C"}}, Backends: []*xdsv1.WeightedBackend{to(secure)},
 		}}}}, https),
 		richRoute("tcp", &xdsv1.Route_L4{L4: &xdsv1.L4Rules{Backends: []*xdsv1.WeightedBackend{to(plain)}}}, tcp),
-		backend(plain, nil), backend(auth, nil), backend(secure, &xdsv1.BackendTLS{Hostname: "x", SystemRoots: true, ClientCertificate: "secret/a/client", H2: true}),
+		richRoute("udp", &xdsv1.Route_L4{L4: &xdsv1.L4Rules{Backends: []*xdsv1.WeightedBackend{to(dns)}, IdleTimeout: durationpb.New(1e9)}}, udp),
+		proxied, backend(auth, nil), backend(secure, &xdsv1.BackendTLS{Hostname: "x", SystemRoots: true, ClientCertificate: "secret/a/client", H2: true}),
 		opaque("secret/a/cert"), opaque("secret/a/client"), opaque("secret/a/key"),
 		&xdsv1.Resource{Kind: &xdsv1.Resource_Provider{Provider: &xdsv1.Provider{
 			Key: "provider/a/p", Namespace: "a", Name: "p", Schema: xdsv1.Schema_ANTHROPIC,
