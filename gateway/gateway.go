@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -23,6 +24,7 @@ import (
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/filter"
 	"github.com/nantian-gw/nantian/gateway/forward"
+	"github.com/nantian-gw/nantian/gateway/limit"
 	"github.com/nantian-gw/nantian/gateway/llm"
 	"github.com/nantian-gw/nantian/gateway/observe"
 	"github.com/nantian-gw/nantian/gateway/server"
@@ -39,8 +41,12 @@ type Options struct {
 	Log *slog.Logger
 	// AccessLog takes a line of JSON a request; nil: none.
 	AccessLog io.Writer
-	// LLM configures model calls. Its Observer is set by New.
+	// LLM configures model calls. Its Observer and Limits are set by New.
 	LLM llm.Options
+	// Redis is the URL of the store of limits (limit.ParseURL) and Replicas how many gateways share it. Both go before what the
+	// configuration says; empty and 0: that, or in memory and 1.
+	Redis    string
+	Replicas int
 }
 
 // Gateway is a data plane. It is safe for concurrent use.
@@ -50,6 +56,7 @@ type Gateway struct {
 	store    *config.Store
 	observer *observe.Observer
 	build    *builder
+	limits   *limit.Limits
 	stopping atomic.Bool
 }
 
@@ -72,12 +79,29 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.LLM.Observer, o.LLM.Guards = models{g.observer.Metrics}, g.observer.Metrics.Guards()
 	g.server = s
-	g.build = &builder{metrics: g.observer.Metrics, llm: llm.New(o.LLM)}
+	g.build = &builder{metrics: g.observer.Metrics}
+	if err := g.openLimits(&o); err != nil {
+		return nil, err
+	}
+	o.LLM.Observer, o.LLM.Guards = models{g.observer.Metrics}, g.observer.Metrics.Guards()
+	g.build.llm = llm.New(o.LLM)
 	g.build.auth = auth.New(auth.Options{Metrics: meters{g.observer.Metrics}, Control: o.LLM.Control, Log: o.Log})
 	g.store = config.New(g.build, g.serve)
 	return g, nil
+}
+
+// openLimits makes what outlives tables of TokenPolicies.
+func (g *Gateway) openLimits(o *Options) (err error) {
+	g.limits, err = limit.New(limit.Options{
+		Log: g.log, Observer: limitMeters{g.observer.Metrics}, Trusted: &g.build.trusted, Redis: o.Redis, Replicas: o.Replicas,
+	})
+	if err != nil {
+		return fmt.Errorf("the URL of the store of limits: %w", err)
+	}
+	g.observer.WatchLimits(func() observe.LimitStats { return observe.LimitStats(g.limits.Stats()) })
+	o.LLM.Limits = g.limits
+	return nil
 }
 
 // Apply implements config.Sink. An error says what was refused.
@@ -98,6 +122,10 @@ func (g *Gateway) serve(t *table.Table, rs map[string]*xdsv1.Resource) {
 	g.observer.SetAccessLog(!r.GetAccessLog().GetDisabled())
 	g.build.trust(r.GetTrustedProxies())
 	g.build.auth.Update(rs)
+	g.limits.Keep(rs)
+	if err := g.limits.SetStore(r.GetRateLimitStore(), rs); err != nil {
+		g.log.Error("the store of limits stays as it was", "error", err)
+	}
 	if err := g.server.Update(t); err != nil {
 		g.log.Error("some ports cannot be opened, the others serve; the next change tries again", "error", err)
 	}
@@ -117,6 +145,11 @@ func (g *Gateway) Received() (map[string]*xdsv1.Resource, map[string]*xdsv1.Endp
 // Estimates implements admin.Source.
 func (g *Gateway) Estimates() []approx.Learned { return g.build.llm.Calibration.Learned() }
 
+// Limits implements admin.Source.
+func (g *Gateway) Limits(ctx context.Context, q limit.Query) (*limit.Report, error) {
+	return g.limits.Look(ctx, q)
+}
+
 // Ready implements admin.Source.
 func (g *Gateway) Ready() error {
 	switch {
@@ -131,7 +164,11 @@ func (g *Gateway) Ready() error {
 // Shutdown closes the ports and waits until requests and streams in flight have ended, or ctx has.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.stopping.Store(true)
+	g.limits.StopWaiting()
 	err := g.server.Shutdown(ctx)
+	if unsettled := g.limits.Close(ctx); unsettled != nil {
+		g.log.Error("not all that was used could be told to the store of limits", "error", unsettled)
+	}
 	g.build.auth.Close()
 	if g.observer.Access != nil {
 		g.observer.Access.Close()
@@ -205,6 +242,14 @@ type models struct{ m *observe.Metrics }
 
 // Target implements llm.Observer.
 func (m models) Target(provider, model string) llm.Meter { return m.m.Target(provider, model) }
+
+// limitMeters lends the instruments of TokenPolicies.
+type limitMeters struct{ *observe.Metrics }
+
+// Limit implements limit.Observer.
+func (m limitMeters) Limit(policy, name, unit string) limit.Meter {
+	return m.Metrics.Limit(policy, name, unit)
+}
 
 // meters lends the instruments of AuthPolicies.
 type meters struct{ *observe.Metrics }

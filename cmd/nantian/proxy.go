@@ -28,6 +28,7 @@ type proxyOptions struct {
 	bind, admin, health, accessLog        string
 	drain, delay                          time.Duration
 	maxBody                               resource.QuantityValue
+	limits                                limitOptions
 	verbose                               bool
 }
 
@@ -66,6 +67,7 @@ each connection, and storage.key.`,
 	f.DurationVar(&o.delay, "shutdown-delay", 0, "how long it still takes connections at shutdown, not ready any more, until all that lead to it know")
 	o.maxBody.Quantity = resource.MustParse("32Mi")
 	f.Var(&o.maxBody, "max-request-body", "largest body of a request that has to be read (model calls); ordinary traffic has no limit")
+	o.limits.flags(cmd)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log debug messages")
 	return cmd
 }
@@ -80,8 +82,12 @@ func (o *proxyOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer closeAccess()
-	gw, err := gateway.New(gateway.Options{Bind: o.bind, Log: log, AccessLog: access,
-		LLM: llm.Options{Tokenizers: tokenizer.New(), UserAgent: "nantian/" + build.Version, MaxRequestBody: o.maxBody.Value()}})
+	options := gateway.Options{Bind: o.bind, Log: log, AccessLog: access,
+		LLM: llm.Options{Tokenizers: tokenizer.New(), UserAgent: "nantian/" + build.Version, MaxRequestBody: o.maxBody.Value()}}
+	if err := o.limits.set(&options); err != nil {
+		return err
+	}
+	gw, err := gateway.New(options)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type runOptions struct {
 	bind, admin, simulate, accessLog string
 	drain                            time.Duration
 	maxBody                          resource.QuantityValue
+	limits                           limitOptions
 	verbose                          bool
 }
 
@@ -52,6 +53,7 @@ worked goes on.`,
 	f.DurationVar(&o.drain, "drain-timeout", 30*time.Second, "how long requests and streams in flight may take to end at shutdown")
 	o.maxBody.Quantity = resource.MustParse("32Mi")
 	f.Var(&o.maxBody, "max-request-body", "largest body of a request that has to be read (model calls); ordinary traffic has no limit")
+	o.limits.flags(cmd)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log debug messages")
 	return cmd
 }
@@ -76,8 +78,12 @@ func (o *runOptions) run(ctx context.Context) error {
 		}
 		defer stop()
 	}
-	gw, err := gateway.New(gateway.Options{Bind: o.bind, Log: log, AccessLog: access,
-		LLM: llm.Options{Tokenizers: counters, UserAgent: "nantian/" + build.Version, MaxRequestBody: o.maxBody.Value()}})
+	options := gateway.Options{Bind: o.bind, Log: log, AccessLog: access,
+		LLM: llm.Options{Tokenizers: counters, UserAgent: "nantian/" + build.Version, MaxRequestBody: o.maxBody.Value()}}
+	if err := o.limits.set(&options); err != nil {
+		return err
+	}
+	gw, err := gateway.New(options)
 	if err != nil {
 		return err
 	}

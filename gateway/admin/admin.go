@@ -3,6 +3,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/gateway/limit"
 	"github.com/nantian-gw/nantian/tokenizer/approx"
 )
 
@@ -30,10 +32,12 @@ type Source interface {
 	Ready() error
 	// Estimates are what was learned of models whose tokens are estimated.
 	Estimates() []approx.Learned
+	// Limits are the buckets of TokenPolicies.
+	Limits(ctx context.Context, q limit.Query) (*limit.Report, error)
 	Received() (map[string]*xdsv1.Resource, map[string]*xdsv1.Endpoints)
 }
 
-// Handler serves /healthz, /readyz, /metrics, /config_dump, /estimates and /debug/pprof/.
+// Handler serves /healthz, /readyz, /metrics, /config_dump, /estimates, /limits and /debug/pprof/.
 func Handler(s Source, metrics http.Handler) http.Handler {
 	salt := make([]byte, sha256.Size)
 	rand.Read(salt)
@@ -42,6 +46,7 @@ func Handler(s Source, metrics http.Handler) http.Handler {
 	mux.HandleFunc("GET /estimates", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, map[string]any{"models": s.Estimates()})
 	})
+	mux.HandleFunc("GET /limits", func(w http.ResponseWriter, r *http.Request) { limits(w, r, s) })
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -64,6 +69,17 @@ func Health(ready func() error, metrics http.Handler) *http.ServeMux {
 	})
 	mux.Handle("GET /metrics", metrics)
 	return mux
+}
+
+// limits writes the state of buckets: ?policy=NAMESPACE/NAME&limit=NAME&key=VALUE..., all of them optional.
+func limits(w http.ResponseWriter, r *http.Request, s Source) {
+	q := r.URL.Query()
+	report, err := s.Limits(r.Context(), limit.Query{Policy: q.Get("policy"), Limit: q.Get("limit"), Values: q["key"]})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	writeJSON(w, report)
 }
 
 // dump writes the configuration by key. Of a Secret, and of the key of a caller, it shows a hash of its own.

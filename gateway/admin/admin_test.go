@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/gateway/limit"
 	"github.com/nantian-gw/nantian/tokenizer/approx"
 )
 
@@ -22,6 +24,13 @@ func (s *source) Ready() error { return s.ready }
 func (s *source) Estimates() []approx.Learned {
 	return []approx.Learned{{Model: "claude-x", Input: approx.Ratio{Factor: 1.25, Error: .03, Observations: 40}}}
 }
+func (s *source) Limits(_ context.Context, q limit.Query) (*limit.Report, error) {
+	if q.Policy == "wrong" {
+		return nil, errors.New("there is no such policy")
+	}
+	return &limit.Report{Store: "memory", Buckets: []limit.Bucket{{Policy: q.Policy, Limit: q.Limit, Hash: strings.Join(q.Values, "+")}}}, nil
+}
+
 func (s *source) Received() (map[string]*xdsv1.Resource, map[string]*xdsv1.Endpoints) {
 	return s.rs, map[string]*xdsv1.Endpoints{"e": {Key: "e"}}
 }
@@ -52,6 +61,8 @@ func TestPages(t *testing.T) {
 	f("/debug/pprof/", 200, "goroutine")
 	f("/config_dump", 200, `"endpoints"`)
 	f("/estimates", 200, `"factor": 1.25`)
+	f("/limits?policy=ai/p&limit=day&key=a&key=b", 200, `"hash": "a+b"`)
+	f("/limits?policy=wrong", 400, "no such policy")
 	f("/else", 404, "")
 }
 

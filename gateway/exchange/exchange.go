@@ -120,6 +120,10 @@ type ModelInfo struct {
 	// FirstToken is the time from the arrival of the request to the first event with content; 0: none came.
 	FirstToken time.Duration
 	Streamed   bool
+	// Limit is "<ns>/<policy>/<limit>" of a limit that was reached, and LimitOutcome what became of it: refused, warned or cut.
+	Limit, LimitOutcome string
+	// Cost is in billionths of a US dollar.
+	Cost int64
 	// Aborted: the client left before the end.
 	Aborted bool
 	// Guard tells what prompt guards have found; nil: none looked.

@@ -66,6 +66,8 @@ type task struct {
 	denied *guard.Refusal
 	// told is what a provider answered that asked it to count tokens.
 	told int
+
+	charges
 }
 
 var calls = sync.Pool{New: func() any { return new(call) }}
@@ -87,6 +89,7 @@ const kept = 64 << 10
 // Release gives c back. Nothing may use it or its answer any more.
 func (c *call) Release() {
 	c.up.RespBody.Close()
+	c.settleAll()
 	c.learnInput()
 	c.freeRequest()
 	if c.guard != nil {
@@ -120,11 +123,18 @@ func (c *call) freeRequest() {
 // why.
 func (c *call) next() bool {
 	for {
-		t := c.pick()
+		t, wait := c.pick(), false
 		if t == nil {
-			return false
+			if t = c.waitFor(); t == nil {
+				return false
+			}
+			wait = true
 		}
 		err := c.encode(t)
+		if err == nil && !c.admitTo(t, wait) {
+			t.health.release(c.h.llm.Now())
+			continue
+		}
 		if err == nil {
 			c.attempts++
 			c.note(t)
@@ -222,15 +232,16 @@ func (c *call) succeed() {
 	t.health.succeed(c.h.llm.Now())
 	t.meter.Attempt("ok", time.Since(c.began))
 	c.spent()
+	c.settle()
 	c.x.Note = ""
 }
-
-// spent records what the attempt in progress used, and what that costs.
-func (c *call) spent() { c.target.meter.Tokens(&c.ax.Usage, cost(&c.ax.Usage, c.target.price)) }
 
 // fail ends an attempt and says whether the next target is to be tried.
 func (c *call) fail(f *failure) bool {
 	c.up.RespBody.Close()
+	if f.outcome != aborted {
+		c.unspent()
+	}
 	t, l := c.target, c.h.llm
 	now := l.Now()
 	switch {
@@ -269,6 +280,8 @@ func (c *call) verdict() *ai.Error {
 		return c.err
 	case c.denied != nil:
 		return c.denied.AI()
+	case c.full != nil:
+		return c.turnAway(c.full)
 	case c.refused != nil:
 		return refusal(c.refused)
 	}

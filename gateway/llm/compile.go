@@ -15,6 +15,7 @@ type compiler struct {
 	rs        map[string]*xdsv1.Resource
 	clusters  ClusterSource
 	providers map[string]*provider // by key
+	prices    *Prices
 }
 
 // direct takes any name and asks the provider for it. The models that it lists have a target each, so that a rate limit
@@ -139,7 +140,10 @@ func (k *compiler) target(p *provider, model string, weight uint32) *target {
 		label = "*"
 	}
 	listed := p.model(model)
-	t.maxOutput, t.price = int(listed.GetMaxOutput()), listed.GetPrice()
+	t.maxOutput, t.price, t.prices = int(listed.GetMaxOutput()), listed.GetPrice(), k.prices
+	if t.price == nil && !t.star && !t.own {
+		t.price = k.prices.of(model)
+	}
 	t.health = k.llm.register.get(p.key, label)
 	t.meter = k.llm.Observer.Target(p.name, label)
 	return t

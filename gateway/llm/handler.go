@@ -21,6 +21,7 @@ type Handler struct {
 	maxBody int64
 	// guards are nil where no prompt guard applies.
 	guards *guards
+	limits
 }
 
 var _ exchange.Handler = (*Handler)(nil)
@@ -39,6 +40,9 @@ func (h *Handler) serve(c *call) *ai.Error {
 	if err != nil {
 		return err
 	}
+	if h.closed != nil {
+		return h.closed
+	}
 	switch c.ax.Op {
 	case ai.OpListModels:
 		return c.listModels()
@@ -52,6 +56,9 @@ func (h *Handler) serve(c *call) *ai.Error {
 		return err
 	}
 	if err := c.guardRequest(); err != nil {
+		return err
+	}
+	if err := c.admit(); err != nil {
 		return err
 	}
 	if c.ax.Request.Stream && (c.ax.Op == ai.OpChat || c.ax.Op == ai.OpCompletion) {

@@ -9,6 +9,7 @@ import (
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/guard"
+	"github.com/nantian-gw/nantian/gateway/limit"
 	"github.com/nantian-gw/nantian/gateway/upstream"
 	"github.com/nantian-gw/nantian/tokenizer"
 	"github.com/nantian-gw/nantian/tokenizer/approx"
@@ -24,6 +25,10 @@ type Options struct {
 	Observer Observer
 	// Guards records what prompt guards find; nil: nobody.
 	Guards guard.Observer
+	// Limits enforce TokenPolicies; nil: in memory, by one of its own.
+	Limits *limit.Limits
+	// Prices are what models cost that their AIProvider does not price; nil: the built-in ones.
+	Prices *Prices
 	// MaxRequestBody in bytes goes before the limit of Runtime; 0: that one, or 32 MiB.
 	MaxRequestBody int64
 	// MaxAnswer bounds an answer that is not streamed, in bytes; 0: 64 MiB.
@@ -61,6 +66,12 @@ func New(o Options) *LLM {
 	}
 	if o.Observer == nil {
 		o.Observer = nowhere{}
+	}
+	if o.Limits == nil {
+		o.Limits, _ = limit.New(limit.Options{}) // it has no URL that could be wrong
+	}
+	if o.Prices == nil {
+		o.Prices = builtinPrices()
 	}
 	if o.MaxAnswer == 0 {
 		o.MaxAnswer = defaultMaxAnswer
@@ -101,7 +112,7 @@ type Models struct {
 // Models compiles the Provider or ModelMap of key, with the resources that it refers to. Its errors name the resource and
 // the field.
 func (l *LLM) Models(key string, rs map[string]*xdsv1.Resource, clusters ClusterSource) (*Models, error) {
-	k := compiler{llm: l, rs: rs, clusters: clusters, providers: map[string]*provider{}}
+	k := compiler{llm: l, rs: rs, clusters: clusters, providers: map[string]*provider{}, prices: l.Prices.before(rs[xdsv1.RuntimeKey].GetRuntime().GetPrices())}
 	m := &Models{llm: l, maxBody: l.maxBody(rs), key: key, policies: newModelPolicies(rs)}
 	var err error
 	switch r := rs[key]; {
@@ -124,7 +135,11 @@ func (m *Models) Under(rule []*xdsv1.Policy) (exchange.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{llm: m.llm, models: m.models, maxBody: m.maxBody, guards: g}, nil
+	h := &Handler{llm: m.llm, models: m.models, maxBody: m.maxBody, guards: g}
+	if err := h.limit(m, rule); err != nil {
+		return nil, err
+	}
+	return h, nil
 }
 
 func (l *LLM) maxBody(rs map[string]*xdsv1.Resource) int64 {

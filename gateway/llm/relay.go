@@ -18,7 +18,7 @@ func (s *stream) ask() error {
 		return s.end(s.verdict())
 	}
 	s.build()
-	s.enc = nil
+	s.enc, s.cuts = nil, s.lease.Cuts() || s.part.Cuts()
 	s.guardStream()
 	s.dec = s.ax.Target.Provider.NewStream(&s.ax)
 	s.tally.reset(s.h.llm.Tokenizers.ForModel(s.ax.Target.Model))
@@ -186,8 +186,16 @@ func (s *stream) frame(fr ai.Frame) *failure {
 	if f := s.shielded(to, from); f != nil {
 		return f
 	}
-	if s.dec.Done() {
+	if s.bypass != nil && s.cuts {
+		if err = s.follow(evs); err != nil {
+			return untranslated(err)
+		}
+	}
+	switch {
+	case s.dec.Done():
 		return s.finish()
+	case s.cuts && s.fresh:
+		return s.cutAtLimit()
 	}
 	if len(s.held) > maxHeld {
 		return nonsense("the provider's stream has no content")
@@ -214,7 +222,7 @@ func (s *stream) show() {
 // finish ends an answer that came to its proper end.
 func (s *stream) finish() *failure {
 	s.show()
-	s.h.llm.settle(&s.ax, &s.tally, true)
+	s.h.llm.complete(&s.ax, &s.tally, true)
 	from := len(s.out)
 	switch {
 	case s.bypass == nil:
@@ -226,6 +234,8 @@ func (s *stream) finish() *failure {
 		return f
 	}
 	s.learnOutput()
+	s.spent()
+	s.settle()
 	s.state = drain
 	return nil
 }
@@ -270,8 +280,9 @@ func (s *stream) mark(now time.Time) {
 // fall ends an attempt that failed. The next target takes over, unless the client has seen something of this one.
 func (s *stream) fall(f *failure) error {
 	if s.content || f.outcome == aborted {
-		s.h.llm.settle(&s.ax, &s.tally, s.dec.Done())
+		s.h.llm.complete(&s.ax, &s.tally, s.dec.Done())
 		s.spent()
+		s.settle()
 	}
 	again := s.fail(f)
 	s.target.meter.OpenStreams(-1)

@@ -61,6 +61,7 @@ func (c *call) decorate(h *fasthttp.ResponseHeader) {
 		var room [32]byte
 		h.SetBytesV(requestID, appendID(room[:0]))
 	}
+	c.showLimits(h)
 	if len(c.ax.Dropped) > 0 {
 		h.Set(dropped, fieldValue(strings.Join(c.ax.Dropped, ", ")))
 	}
@@ -86,6 +87,7 @@ func appendID(dst []byte) []byte {
 
 // refuse answers with an error in the client's schema.
 func (c *call) refuse(e *ai.Error) {
+	c.settle()
 	c.reply(e.Status, jsonType, c.ax.Client.AppendError(nil, e))
 	h := &c.x.Resp
 	if c.allow != "" {

@@ -94,7 +94,8 @@ type target struct {
 	// own takes the client's name as it is.
 	own       bool
 	maxOutput int
-	price     *xdsv1.Price // nil: not known
+	price     *xdsv1.Price // nil: not known, or prices know it by the model's name
+	prices    *Prices
 	health    *health
 	meter     Meter
 }

@@ -36,6 +36,9 @@ type stream struct {
 	committed bool
 	closed    bool
 
+	// cuts says that the stream may have to end at a limit.
+	cuts bool
+
 	// quiet is since when the client has heard nothing, last when the attempt last brought something, token when it last
 	// generated something.
 	quiet, last, token time.Time
@@ -52,6 +55,8 @@ type pipe struct {
 	out, held []byte
 	// raw is what a guard looks at.
 	raw []byte
+	// shadow is what a client would get if its bytes were not forwarded: it keeps the encoder up to what the client has.
+	shadow []byte
 	// id and model are what the attempt's stream calls itself.
 	id, model []byte
 	// sent brings the outcome of the call in progress.
@@ -200,7 +205,7 @@ func (s *stream) Close() error {
 // free gives the memory back.
 func (s *stream) free() {
 	s.stop()
-	s.out, s.held, s.raw = recycle(s.out, maxKept), recycle(s.held, maxKept), recycle(s.raw, maxKept)
+	s.out, s.held, s.raw, s.shadow = recycle(s.out, maxKept), recycle(s.held, maxKept), recycle(s.raw, maxKept), recycle(s.shadow, maxKept)
 	s.src.reset(exchange.Body{}, ai.SSE)
 	s.tally.reset(nil)
 	clear(s.evs[:cap(s.evs)])

@@ -1,8 +1,11 @@
 package llm
 
 import (
+	"math/bits"
+
 	"github.com/nantian-gw/nantian/ai"
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/ratelimit"
 	"github.com/nantian-gw/nantian/tokenizer"
 	"github.com/nantian-gw/nantian/tokenizer/approx"
 )
@@ -65,6 +68,9 @@ func (t *tally) addEvents(evs []ai.Event) {
 	}
 }
 
+// peek counts what has been added until now, and leaves a run that may grow as it is.
+func (t *tally) peek() int { return t.n + t.tokens.Count(t.text) }
+
 // output estimates the tokens of a whole answer.
 func (l *LLM) output(x *ai.Exchange, c *ai.Completion) int {
 	var t tally
@@ -89,11 +95,11 @@ func (l *LLM) estimate(x *ai.Exchange, c *ai.Completion) {
 	}
 }
 
-// settle makes the usage of a stream final. What ended well and was reported is the truth; else what was generated until
+// complete makes the usage of a stream final. What ended well and was reported is the truth; else what was generated until
 // now is counted, and whatever the provider had reported of it before is the least.
-func (l *LLM) settle(x *ai.Exchange, t *tally, complete bool) {
+func (l *LLM) complete(x *ai.Exchange, t *tally, whole bool) {
 	u := &x.Usage
-	if complete && u.Known {
+	if whole && u.Known {
 		return
 	}
 	if u.Input == 0 {
@@ -103,10 +109,24 @@ func (l *LLM) settle(x *ai.Exchange, t *tally, complete bool) {
 	u.Estimated = true
 }
 
-// cost is what tokens cost in billionths of a US dollar, rounded up once; p is in billionths for a million tokens.
+// cost is what tokens cost in billionths of a US dollar, rounded up once; p is in billionths for a million tokens. What would
+// exceed what limits count is that much.
 func cost(u *ai.Usage, p *xdsv1.Price) int64 {
 	const million = 1_000_000
 	fresh := max(0, u.Input-u.CachedInput-u.CacheWrite)
-	n := int64(fresh)*p.GetInput() + int64(u.CachedInput)*p.GetCachedInput() + int64(u.CacheWrite)*p.GetCacheWrite() + int64(u.Output)*p.GetOutput()
-	return (n + million - 1) / million
+	var high, low uint64
+	for _, part := range [...][2]int64{
+		{int64(fresh), p.GetInput()}, {int64(u.CachedInput), p.GetCachedInput()},
+		{int64(u.CacheWrite), p.GetCacheWrite()}, {int64(u.Output), p.GetOutput()}, {1, million - 1},
+	} {
+		h, l := bits.Mul64(uint64(max(part[0], 0)), uint64(max(part[1], 0)))
+		var carry uint64
+		low, carry = bits.Add64(low, l, 0)
+		high, _ = bits.Add64(high, h, carry)
+	}
+	if high >= million {
+		return ratelimit.MaxAmount
+	}
+	n, _ := bits.Div64(high, low, million)
+	return int64(min(n, ratelimit.MaxAmount))
 }

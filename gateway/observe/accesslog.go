@@ -191,6 +191,12 @@ func (l *line) model(x *exchange.Exchange) {
 		l.int("reasoning_tokens", int64(u.Reasoning))
 		l.flag("usage_estimated", u.Estimated)
 	}
+	if m.Cost > 0 {
+		l.name("cost_usd")
+		l.b = appendUSD(l.b, m.Cost)
+	}
+	l.optional("limit", m.Limit)
+	l.optional("limit_outcome", m.LimitOutcome)
 	l.optional("finish", string(x.LLM.Finish))
 	if m.FirstToken > 0 {
 		l.millis("first_token_ms", m.FirstToken)
@@ -240,6 +246,13 @@ func (l *line) int(name string, v int64) {
 func (l *line) millis(name string, d time.Duration) {
 	l.name(name)
 	l.b = strconv.AppendFloat(l.b, float64(d.Microseconds())/1000, 'f', -1, 64)
+}
+
+// appendUSD writes billionths of a dollar in dollars, without rounding.
+func appendUSD(dst []byte, n int64) []byte {
+	const one = 1_000_000_000
+	dst = append(strconv.AppendInt(dst, n/one, 10), '.')
+	return append(dst, strconv.FormatInt(one+n%one, 10)[1:]...)
 }
 
 func (l *line) flag(name string, v bool) {

@@ -36,6 +36,7 @@ type Metrics struct {
 	session sessionMetrics
 	auth    authMetrics
 	guards  guardMetrics
+	limit   limitMetrics
 }
 
 // Buckets in seconds: proxying takes less than a millisecond, a model may think for minutes.
@@ -45,6 +46,7 @@ var durationBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .2
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(), model: newModelMetrics(), session: newSessionMetrics(), auth: newAuthMetrics(), guards: newGuardMetrics(),
+		limit: newLimitMetrics(),
 	}
 	m.requests = counters("nantian_requests_total", "Requests by route, backend and status; 499 is a client that left.", "gateway", "route", "backend", "code")
 	m.durations = histograms("nantian_request_duration_seconds", "Time from the request's head to the last byte of the response.", durationBuckets, "gateway", "route")
@@ -59,6 +61,8 @@ func NewMetrics() *Metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(m.model.all()...)
 	m.registry.MustRegister(m.guards.all()...)
+	m.registry.MustRegister(m.limit.all()...)
+	m.StoreChanged(true)
 	m.registry.MustRegister(m.session.all()...)
 	m.registry.MustRegister(m.auth.all()...)
 	return m
@@ -148,7 +152,7 @@ func newModelMetrics() modelMetrics {
 		fallbacks:  counters("nantian_ai_fallbacks_total", "Calls made because the one before had failed, by who took over.", "provider", "model"),
 		streams:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "nantian_ai_open_streams", Help: "Streams under way."}, []string{"provider", "model"}),
 		usage:      histograms("gen_ai_client_token_usage", "Tokens of a call by type: input, output.", tokenBuckets, "provider", "model", "gen_ai_token_type"),
-		cost:       counters("nantian_ai_cost_dollars_total", "US dollars that calls cost by the prices of the AIProvider; models without a price count 0.", "provider", "model"),
+		cost:       counters("nantian_ai_cost_dollars_total", "US dollars that calls cost by the prices of the AIProvider or the catalogue; models without a price count 0.", "provider", "model"),
 		off:        histograms("nantian_ai_estimate_error_ratio", "By what share the calibrated estimate of a call's tokens was off from what the provider reported, for models without a public vocabulary.", []float64{.01, .02, .05, .1, .15, .2, .3, .5, 1}, "provider", "model"),
 		calibrated: prometheus.NewGauge(prometheus.GaugeOpts{Name: "nantian_ai_calibrated_models", Help: "Models whose estimates were calibrated by what providers reported; 1000 at most."}),
 		estimated:  counters("nantian_ai_usage_estimated_total", "Calls whose tokens were counted here because the provider reported none.", "provider", "model"),

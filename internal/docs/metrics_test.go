@@ -78,6 +78,8 @@ func use(m *observe.Metrics) {
 	w := m.Guards().Webhook("ns/policy", "rule")
 	w.Asked("ok", time.Second)
 	w.Waiting(1)
+	m.Limit("ns/policy", "limit", "TOKENS").Refused("limited")
+	m.WatchLimits(func() observe.LimitStats { return observe.LimitStats{} })
 	m.ControlPlane().Response("resources", 1, false, time.Second)
 }
 
@@ -113,7 +115,8 @@ func fullExchange() *exchange.Exchange {
 	x.Resp.Set("Grpc-Status", "0")
 	x.Path, x.Note, x.Backend = []byte("/v1/chat/completions"), "note", "ns/provider"
 	x.Route = &exchange.RouteInfo{Gateway: "ns/gw", Listener: "http", Kind: "HTTPRoute", Route: "ns/route", Rule: "0"}
-	x.Model = exchange.ModelInfo{Provider: "ns/provider", Model: "m", Requested: "r", Attempts: 1, FirstToken: time.Second, Streamed: true, Aborted: true}
+	x.Model = exchange.ModelInfo{Provider: "ns/provider", Model: "m", Requested: "r", Attempts: 1, FirstToken: time.Second, Streamed: true, Aborted: true,
+		Limit: "ns/policy/limit", LimitOutcome: "refused", Cost: 1}
 	x.Identity = &exchange.Identity{APIKey: "ns/key", Issuer: "https://idp.example.com", Subject: "alice"}
 	x.Model.Guard = found{{Policy: "ns/policy", Rule: "rule", Action: "Mask", Side: "request", Monitor: true, N: 1}}
 	x.LLM = &ai.Exchange{Op: ai.OpChat, Finish: ai.FinishStop, Usage: ai.Usage{Input: 1, Output: 1, Estimated: true}}
