@@ -58,11 +58,12 @@ func (k *callers) selected(p *policy, keys *v1alpha1.AuthAPIKeys) {
 	}
 }
 
-// secrets are those that a selector finds in a namespace, by age, then name.
+// secrets are those that a selector finds in a namespace, by age, then name. One that is being deleted is gone for us, whatever
+// else has to be done before it goes.
 func (k *callers) secrets(namespace string, selector labels.Selector) []*corev1.Secret {
 	var found []*corev1.Secret
 	for _, s := range k.in.Secrets.All() {
-		if s.Namespace == namespace && selector.Matches(labels.Set(s.Labels)) {
+		if s.Namespace == namespace && s.DeletionTimestamp == nil && selector.Matches(labels.Set(s.Labels)) {
 			found = append(found, s)
 		}
 	}

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -79,6 +80,9 @@ func (t *translator) buildListener(g *gateway, set *listenerSet, spec *gatewayv1
 		Key: l.key, Gateway: g.object.Namespace + "/" + g.object.Name, Name: name,
 		Addresses: g.addresses, Port: uint32(spec.Port), Hostname: l.hostname, Protocol: protocols[spec.Protocol],
 		ClientCertificate: g.clientCertificate,
+	}
+	if p := g.settings.spec.ProxyProtocol; p != nil && spec.Protocol != gatewayv1.UDPProtocolType {
+		wire.ProxyProtocol = slices.Contains(p.Ports, int32(spec.Port))
 	}
 	if spec.Protocol == gatewayv1.HTTPSProtocolType || spec.Protocol == gatewayv1.TLSProtocolType {
 		wire.Tls = t.listenerTLS(l)

@@ -58,7 +58,7 @@ func rich(t *testing.T) *snapshot.Snapshot {
 			Fallback: &xdsv1.Fallback{When: []xdsv1.Fallback_When{xdsv1.Fallback_TIMEOUT}},
 		}}}}},
 		policy(&xdsv1.Policy{Key: "policy/token/a/p", Targets: []*xdsv1.Target{{Key: "route/grpc/a/grpc"}}, Kind: &xdsv1.Policy_TokenLimit{TokenLimit: richLimit()}}),
-		policy(&xdsv1.Policy{Key: "policy/auth/a/p", Targets: []*xdsv1.Target{{Key: http}}, Kind: &xdsv1.Policy_Auth{Auth: richAuth()}}),
+		policy(&xdsv1.Policy{Key: "policy/auth/a/p", Targets: []*xdsv1.Target{{Key: http, Gateway: true}}, Kind: &xdsv1.Policy_Auth{Auth: richAuth()}}),
 		policy(&xdsv1.Policy{Key: "policy/guard/a/p", Targets: []*xdsv1.Target{{Key: "provider/a/p"}}, Kind: &xdsv1.Policy_PromptGuard{PromptGuard: richGuard()}}),
 		&xdsv1.Resource{Kind: &xdsv1.Resource_Caller{Caller: &xdsv1.Caller{
 			Key: "caller/a/c", Namespace: "a", Name: "c", KeySha256: make([]byte, 32), Policies: []string{"policy/auth/a/p"},
@@ -88,7 +88,7 @@ func richLimit() *xdsv1.TokenLimit {
 }
 
 func richAuth() *xdsv1.Auth {
-	return &xdsv1.Auth{ApiKeys: true, ApiKeyHeader: "x-key", Jwt: []*xdsv1.JWT{{
+	return &xdsv1.Auth{ApiKeys: true, ApiKeyHeader: "x-key", Overridable: true, Jwt: []*xdsv1.JWT{{
 		Issuer: "i", Audiences: []string{"a"}, Header: "x-token", ModelsClaim: "models",
 		Jwks: &xdsv1.JWT_Remote{Remote: &xdsv1.RemoteJWKS{Url: "https://idp.example.com/keys", Cache: durationpb.New(time.Minute)}},
 	}}}

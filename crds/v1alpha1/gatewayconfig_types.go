@@ -135,6 +135,10 @@ type GatewayConfigSpec struct {
 	// +kubebuilder:validation:XValidation:message="trustedProxies are CIDRs",rule="self.all(c, isCIDR(c))"
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
 
+	// ProxyProtocol is about load balancers in front that tell of their clients by the PROXY protocol. Default: none does.
+	// +optional
+	ProxyProtocol *ProxyProtocol `json:"proxyProtocol,omitempty"`
+
 	// Limits of requests and connections.
 	// +optional
 	Limits *RequestLimits `json:"limits,omitempty"`
@@ -287,6 +291,19 @@ type RedisTLS struct {
 	// ClientCertificateRef is a Secret of type kubernetes.io/tls of the GatewayConfig's namespace.
 	// +optional
 	ClientCertificateRef *corev1.LocalObjectReference `json:"clientCertificateRef,omitempty"`
+}
+
+// ProxyProtocol says which connections begin with a header of the PROXY protocol, version 1 or 2.
+type ProxyProtocol struct {
+	// Ports of listeners, of any protocol but UDP, on which every connection has to begin with a header; one without it is
+	// closed. What it says of the client is believed: let nobody but the load balancer reach these ports.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:Minimum=1
+	// +kubebuilder:validation:items:Maximum=65535
+	Ports []int32 `json:"ports"`
 }
 
 // CataloguePrice is what models of a name cost, whoever provides them.

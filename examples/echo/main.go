@@ -1,5 +1,5 @@
 // Command echo is the ordinary service behind the examples: it answers each request with what it saw of it, as JSON, and
-// each message of a WebSocket with the same message.
+// each message of a WebSocket and each datagram with the same.
 package main
 
 import (
@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"log"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -17,9 +18,15 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:3000", "address to listen at")
 	name := flag.String("name", "echo", "what the service calls itself")
+	cert := flag.String("cert", "", "file with a certificate: serve TLS")
+	key := flag.String("key", "", "file with its key")
 	flag.Parse()
 	log.Printf("%s listens at %s", *name, *listen)
+	go datagrams(*listen)
 	srv := &http.Server{Addr: *listen, Handler: service(*name), ReadHeaderTimeout: 10 * time.Second}
+	if *cert != "" {
+		log.Fatal(srv.ListenAndServeTLS(*cert, *key))
+	}
 	log.Fatal(srv.ListenAndServe())
 }
 
@@ -65,6 +72,24 @@ func pause(ctx context.Context, text string) bool {
 		return true
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// datagrams sends each datagram back.
+func datagrams(address string) {
+	c, err := net.ListenPacket("udp", address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, from, err := c.ReadFrom(buf)
+		if err == nil {
+			_, err = c.WriteTo(buf[:n], from)
+		}
+		if err != nil {
+			log.Print(err)
+		}
 	}
 }
 

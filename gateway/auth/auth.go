@@ -118,9 +118,9 @@ func (a *Auth) locked(m *xdsv1.Policy) (*policy, error) {
 // Update is told of the resources of a table before it is served: their callers are known from then on, and the keys of their
 // issuers fetched, and those of no issuer else.
 func (a *Auth) Update(rs map[string]*xdsv1.Resource) {
-	a.Metrics.Callers(a.callers.update(rs))
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.Metrics.Callers(a.callers.update(rs))
 	serving, wanted := map[string]*policy{}, map[*remote]bool{}
 	for key, r := range rs {
 		if r.GetPolicy().GetAuth() == nil {

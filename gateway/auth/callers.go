@@ -12,6 +12,8 @@ import (
 // callers are the API keys by policy and SHA-256. They stand beside the table: a key more or less changes no rule.
 type callers struct {
 	now atomic.Pointer[map[string]map[digest]*caller]
+	// known are the messages that now was made of, by key. One goroutine at a time updates.
+	known map[string]*xdsv1.Caller
 }
 
 // digest is the SHA-256 of a key or a token. The keys of a map are compared in a time that depends on them, but not on the
@@ -23,18 +25,22 @@ type caller struct {
 	identity *exchange.Identity
 }
 
-// update takes the callers of a table, and says how many there are. Callers of an equal message stay the same.
+// update takes the callers of a table, and says how many there are.
 func (c *callers) update(rs map[string]*xdsv1.Resource) int {
-	all, n := map[string]map[digest]*caller{}, 0
-	for _, r := range rs {
-		m := r.GetCaller()
-		if m == nil || len(m.GetKeySha256()) != sha256.Size {
-			continue
+	known, same := map[string]*xdsv1.Caller{}, true
+	for key, r := range rs {
+		if m := r.GetCaller(); m != nil {
+			known[key] = m
+			same = same && c.known[key] == m
 		}
-		n++
-		one := &caller{digest: digest(m.GetKeySha256()), identity: &exchange.Identity{
-			APIKey: m.GetNamespace() + "/" + m.GetName(), Models: m.GetModels(), Metadata: m.GetMetadata(),
-		}}
+	}
+	if same && len(known) == len(c.known) {
+		return len(known)
+	}
+	c.known = known
+	all := map[string]map[digest]*caller{}
+	for _, m := range known {
+		one := newCaller(m)
 		for _, key := range m.GetPolicies() {
 			if all[key] == nil {
 				all[key] = map[digest]*caller{}
@@ -43,7 +49,14 @@ func (c *callers) update(rs map[string]*xdsv1.Resource) int {
 		}
 	}
 	c.now.Store(&all)
-	return n
+	return len(known)
+}
+
+// newCaller is the caller of a message that passed xdsv1.Validate.
+func newCaller(m *xdsv1.Caller) *caller {
+	return &caller{digest: digest(m.GetKeySha256()), identity: &exchange.Identity{
+		APIKey: m.GetNamespace() + "/" + m.GetName(), Models: m.GetModels(), Metadata: m.GetMetadata(),
+	}}
 }
 
 // find is who holds a key that a policy takes; nil: nobody.

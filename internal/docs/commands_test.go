@@ -111,6 +111,7 @@ func (s *shell) toFree(text string) string {
 	text = known.ReplaceAllStringFunc(text, func(p string) string { return s.ports[p] })
 	text = strings.ReplaceAll(text, "bin/nantian run ", "bin/nantian run --admin 127.0.0.1:"+s.ports["15000"]+" ")
 	text = strings.ReplaceAll(text, "go run ./examples/echo", "bin/echo")
+	text = strings.ReplaceAll(text, "go run ./examples/grpc", "bin/grpc")
 	text = strings.ReplaceAll(text, "make run", "make -o build run")
 	return strings.ReplaceAll(text, "make build", "true")
 }
@@ -143,7 +144,7 @@ func (s *shell) page(p *page) {
 	}
 }
 
-var server = regexp.MustCompile(`(?m)^(?:make run|bin/nantian run|bin/nantian simulate|go run \./examples/echo).*\z`)
+var server = regexp.MustCompile(`(?m)^(?:make run|bin/nantian run|bin/nantian simulate|go run \./examples/echo|go run \./examples/grpc -listen).*\z`)
 
 // run runs a block. One whose last command serves goes on in the background, and takes the place of the one before it of its
 // kind.

@@ -29,7 +29,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(programs)
-	for name, pkg := range map[string]string{"nantian": "./cmd/nantian", "echo": "./examples/echo"} {
+	for name, pkg := range map[string]string{"nantian": "./cmd/nantian", "echo": "./examples/echo", "grpc": "./examples/grpc"} {
 		cmd := exec.Command("go", "build", "-o", filepath.Join(programs, name), pkg)
 		cmd.Dir = root
 		if out, err := cmd.CombinedOutput(); err != nil {
