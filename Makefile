@@ -27,7 +27,7 @@ deps: ## install what the tests need beyond Go: Python with venv, Node with npm 
 	@scripts/deps
 
 .PHONY: test
-test: deps vet test-go race test-redis test-tokens test-sdk test-e2e test-features fuzz bench-quick check-generate ## all tests; installs what they need
+test: deps vet test-go race test-redis test-tokens test-sdk test-e2e test-nginx test-features fuzz bench-quick check-generate ## all tests; installs what they need
 
 .PHONY: test-go
 test-go: ## the tests that need nothing but Go
@@ -49,6 +49,10 @@ test-sdk: build ## the vendors' official SDKs as clients
 .PHONY: test-e2e
 test-e2e: build ## the program as a user meets it, over sockets
 	cd test/e2e && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 15m ./...
+
+.PHONY: test-nginx
+test-nginx: build ## redirects, rewrites and header fields beside nginx
+	cd test/e2e && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 5m -tags nginx -run BesideNginx .
 
 .PHONY: test-features
 test-features: build ## the Gateway API's conformance suite, without a cluster (Linux)
