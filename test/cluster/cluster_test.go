@@ -77,6 +77,10 @@ func TestTrafficOutlivesTheAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, func(ctx context.Context) error {
+		_, err := ask(ctx, "http://"+svc.Spec.ClusterIP+"/")
+		return err
+	})
 	if err := c.StopAPIServer(within(t)); err != nil {
 		t.Fatal(err)
 	}

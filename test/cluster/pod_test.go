@@ -67,8 +67,8 @@ spec:
   containers:
     - name: c
       image: example.com/pod
-      startupProbe: {exec: {command: [pod, exists, /start/now]}, periodSeconds: 1, failureThreshold: 300}
-      livenessProbe: {httpGet: {path: /alive, port: 8080}, periodSeconds: 1, failureThreshold: 2}
+      startupProbe: {exec: {command: [pod, exists, /start/now]}, periodSeconds: 1, timeoutSeconds: 20, failureThreshold: 300}
+      livenessProbe: {httpGet: {path: /alive, port: 8080}, periodSeconds: 1, timeoutSeconds: 20, failureThreshold: 2}
       readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
       volumeMounts: [{name: start, mountPath: /start}]
   volumes: [{name: start, emptyDir: {}}]
@@ -310,6 +310,7 @@ spec:
 	expect(t, "http://"+p.Status.PodIP+"/id", "65532 65532 1")
 	capabilities := func(p *corev1.Pod, port, bounding string) {
 		t.Helper()
+		expect(t, "http://"+p.Status.PodIP+port+"/", p.Name) // it is ready as soon as it runs, as it has no probe
 		status, err := ask(within(t), "http://"+p.Status.PodIP+port+"/file?path=/proc/self/status")
 		if err != nil || !strings.Contains(status, "CapBnd:\t"+bounding+"\n") {
 			t.Errorf("%v, status:\n%s", err, status)

@@ -29,7 +29,7 @@ spec:
         - name: web
           image: example.com/pod:v1
           ports: [{name: http, containerPort: 8080}]
-          readinessProbe: {httpGet: {path: /ready, port: http}, periodSeconds: 1}
+          readinessProbe: {httpGet: {path: /ready, port: http}, periodSeconds: 1, timeoutSeconds: 20}
 ---
 apiVersion: v1
 kind: Service

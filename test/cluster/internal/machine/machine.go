@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/informers"
@@ -34,6 +35,9 @@ import (
 // Command is the subcommand that Run is.
 const Command = "machine"
 
+// endTimeout is how long this process may take to end.
+const endTimeout = 5 * time.Second
+
 // Run reads a plan.Cluster, one line of JSON, runs the cluster, and reports to out. It returns when the input ends: whoever started
 // it holds the other end, and need not do anything to end it but end itself.
 func Run(in io.Reader, out io.Writer) error {
@@ -46,6 +50,7 @@ func Run(in io.Reader, out io.Writer) error {
 	defer cancel()
 	go func() {
 		_, _ = io.Copy(io.Discard, r)
+		time.AfterFunc(endTimeout, func() { os.Exit(1) }) // whatever hangs: nobody else would end it
 		cancel()
 	}()
 	var c plan.Cluster

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -88,7 +89,7 @@ func (n *Node) SetImages(table map[string]string) { n.images.set(table) }
 func (n *Node) register(ctx context.Context) error {
 	node := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: plan.NodeName, Labels: map[string]string{
-			corev1.LabelHostname: plan.NodeName, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64",
+			corev1.LabelHostname: plan.NodeName, corev1.LabelOSStable: "linux", corev1.LabelArchStable: runtime.GOARCH,
 		}},
 		Spec: corev1.NodeSpec{PodCIDR: n.network.Pods().String(), PodCIDRs: []string{n.network.Pods().String()}},
 	}
