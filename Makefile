@@ -40,7 +40,7 @@ vet: ## formatting and go vet
 
 .PHONY: race
 race: ## the tests of the data path with the race detector
-	$(GO) test -race -timeout 15m ./gateway/... ./ai/... ./tokenizer ./ratelimit/... ./controlplane/... ./internal/xdstest ./internal/simulator/...
+	$(GO) test -race -timeout 15m ./gateway/... ./ai/... ./tokenizer ./ratelimit/... ./promptguard/... ./controlplane/... ./internal/xdstest ./internal/simulator/...
 
 .PHONY: test-sdk
 test-sdk: build ## the vendors' official SDKs as clients
@@ -103,6 +103,10 @@ generate: tools ## write what is generated: protobuf, CRDs, deepcopy, golden fil
 .PHONY: check-generate
 check-generate: generate ## fail if something generated is not current
 	@git diff --exit-code -- api crds docs || { echo 'generated files are not current: run make generate'; exit 1; }
+
+.PHONY: guard-report
+guard-report: ## precision and recall of the prompt guard's detectors, kept in docs/reference
+	$(GO) test -count=1 ./promptguard -run 'TestReport|TestCleanPrompts' -v -update | grep -E 'precision|prompts blocked|^(ok|FAIL)'
 
 .PHONY: golden
 golden: ## rewrite golden files; look at the diff before you commit it
