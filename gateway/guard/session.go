@@ -131,13 +131,11 @@ const (
 	CodeBlocked     = "prompt_guard_blocked"
 	CodeUnscannable = "prompt_guard_unscannable"
 	CodeUnavailable = "prompt_guard_unavailable"
-	// CodeClosed is of a policy of any kind that cannot be run.
-	CodeClosed = "policy_closed"
 )
 
 // Refused counts a refusal. Whoever acts on one calls it, once.
 func (s *Session) Refused(r *Refusal, side Side) {
-	s.compiler.observer().Refused(strings.TrimPrefix(strings.TrimPrefix(r.Code, "prompt_guard_"), "policy_"), side)
+	s.compiler.observer().Refused(strings.TrimPrefix(r.Code, "prompt_guard_"), side)
 }
 
 // AI is the refusal as a client sees it. The code is in the text as well, for schemas that have no field for one.
@@ -162,11 +160,6 @@ func unscannable(st *Stage, why string) *Refusal {
 		side = st.side
 	}
 	return &Refusal{Code: CodeUnscannable, Status: http.StatusBadRequest, text: fmt.Sprintf("the %s cannot be checked by the prompt guard: %s", side, why)}
-}
-
-// Closed is the refusal of what stands under a policy that cannot be run.
-func Closed(policy string) *Refusal {
-	return &Refusal{Code: CodeClosed, Status: http.StatusServiceUnavailable, text: "the policy " + policy + " cannot be run"}
 }
 
 // Unchangeable is the refusal of a request in which a rule would change what cannot be changed.

@@ -33,16 +33,6 @@ func newModelPolicies(rs map[string]*xdsv1.Resource) modelPolicies {
 	return m
 }
 
-// closed names a policy of a model or a provider that cannot be run; empty: there is none. Those of rules are filters.
-func (m modelPolicies) closed(key string) string {
-	for _, p := range m.by[key] {
-		if p.GetInvalid() != "" {
-			return p.GetNamespace() + "/" + p.GetName()
-		}
-	}
-	return ""
-}
-
 func (m modelPolicies) secret(key, dataKey string) ([]byte, bool) {
 	v, ok := m.rs[key].GetSecret().GetOpaque().GetData()[dataKey]
 	return v, ok
@@ -53,9 +43,6 @@ type guards struct {
 	// request looks at requests once, attempt at what a provider gets, answer at what it says.
 	request         *guard.Stage
 	attempt, answer map[*provider]*guard.Stage
-	// closed are the providers that a policy closes which cannot be run; all says that it is the AIBackend.
-	closed map[*provider]string
-	all    string
 }
 
 // guards compiles the prompt guards under which models stand. Those of a provider guard what it gets and says.
@@ -65,15 +52,12 @@ func (m *Models) guards(rule []*xdsv1.Policy) (*guards, error) {
 	if m.models.shared { // of an AIBackend; those of an AIProvider alone are its own
 		own = append(slices.Clone(rule), m.policies.by[m.key]...)
 	}
-	g := &guards{attempt: map[*provider]*guard.Stage{}, answer: map[*provider]*guard.Stage{}, closed: map[*provider]string{}}
-	if m.models.shared {
-		g.all = m.policies.closed(m.key)
-	}
+	g := &guards{attempt: map[*provider]*guard.Stage{}, answer: map[*provider]*guard.Stage{}}
 	var err error
 	if g.request, err = c.Stage(guard.Request, own, secrets); err != nil {
 		return nil, err
 	}
-	any := g.request != nil || g.all != ""
+	any := g.request != nil
 	for p := range m.models.providers() {
 		theirs := m.policies.by[p.key]
 		if g.attempt[p], err = c.Stage(guard.Request, theirs, secrets); err != nil {
@@ -81,9 +65,6 @@ func (m *Models) guards(rule []*xdsv1.Policy) (*guards, error) {
 		}
 		if g.answer[p], err = c.Stage(guard.Response, append(slices.Clone(theirs), own...), secrets); err != nil {
 			return nil, err
-		}
-		if name := m.policies.closed(p.key); name != "" {
-			g.closed[p], any = name, true
 		}
 		any = any || g.attempt[p] != nil || g.answer[p] != nil
 	}
@@ -109,9 +90,6 @@ func (c *call) guardRequest() *ai.Error {
 	}
 	c.guard = c.h.llm.guards.Session()
 	c.x.Model.Guard = c.guard
-	if g.all != "" {
-		return c.refusal(guard.Closed(g.all))
-	}
 	err := c.guardBody(g.request, &c.guarded)
 	c.base = c.ax.Request
 	if err != nil {
@@ -125,9 +103,6 @@ func (c *call) guardAttempt(t *target) error {
 	g := c.h.guards
 	if g == nil {
 		return nil
-	}
-	if name := g.closed[t.provider]; name != "" {
-		return guard.Closed(name)
 	}
 	if st := g.attempt[t.provider]; st != nil || len(c.attempted) > 0 {
 		c.ax.Request = c.base

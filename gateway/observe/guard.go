@@ -20,7 +20,7 @@ type guardMetrics struct {
 func newGuardMetrics() guardMetrics {
 	return guardMetrics{
 		findings: counters("nantian_guard_findings_total", "What the rules of prompt guards found, by what the rule does about it; mode is enforce or monitor, side request or response.", "policy", "rule", "action", "mode", "side"),
-		refused:  counters("nantian_guard_refused_total", "Requests and answers that prompt guards refused: blocked by a rule, unscannable, unavailable where a webhook gave no answer, or closed by a policy that cannot be run.", "reason", "side"),
+		refused:  counters("nantian_guard_refused_total", "Requests and answers that prompt guards refused: blocked by a rule, unscannable, or unavailable, where a webhook gave no answer.", "reason", "side"),
 		asked:    counters("nantian_guard_webhook_questions_total", "Questions to webhooks by outcome: ok, failed, timeout.", "policy", "rule", "outcome"),
 		took:     histograms("nantian_guard_webhook_duration_seconds", "Time of a question to a webhook with the wait for its turn.", durationBuckets, "policy", "rule"),
 		waiting:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "nantian_guard_webhook_waiting", Help: "Questions to webhooks that are under way or wait for their turn."}, []string{"policy", "rule"}),

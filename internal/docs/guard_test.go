@@ -28,7 +28,6 @@ const guardContract = `
 | ` + "`prompt_guard_blocked`" + ` | 400 | a rule blocks what was found, or would change what cannot be changed (the name of a model) |
 | ` + "`prompt_guard_unscannable`" + ` | 400 | a text cannot be looked at |
 | ` + "`prompt_guard_unavailable`" + ` | 503 | a webhook gave no verdict, and its failureMode is Closed |
-| ` + "`policy_closed`" + ` | 503 | a policy of an AIBackend or AIProvider cannot be run, and never could |
 
 In Anthropic's dialect, which has no field for codes, the code stands at the end of the message; it does in OpenAI's as well.
 
