@@ -43,7 +43,27 @@ spec:
   - matches: [{path: {type: PathPrefix, value: /guarded}}]
     backendRefs: [{group: gateway.nantian.dev, kind: AIBackend, name: models}]
 ` + rig.AuthPolicy("callers", "HTTPRoute, name: guarded", rig.KeysOf) +
-	rig.CallerKey("caller", callerKey, `gateway.nantian.dev/models: "sim-openai,sim-anthropic"`)
+	rig.CallerKey("caller", callerKey, `gateway.nantian.dev/models: "sim-openai,sim-anthropic"`) + limited
+
+// limited is a third route, where each value of X-Mark may make one request an hour.
+const limited = `
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: limited, namespace: default}
+spec:
+  parentRefs: [{name: ai}]
+  rules:
+  - matches: [{path: {type: PathPrefix, value: /limited}}]
+    backendRefs: [{group: gateway.nantian.dev, kind: AIBackend, name: models}]
+---
+apiVersion: gateway.nantian.dev/v1alpha1
+kind: TokenPolicy
+metadata: {name: limited, namespace: default}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: limited}]
+  limits: [{name: once, unit: Requests, limit: 1, window: 1h, key: [{header: x-mark}]}]
+`
 
 func start(t *testing.T) *world {
 	t.Helper()

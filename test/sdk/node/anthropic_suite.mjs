@@ -187,3 +187,11 @@ export async function authentication() {
     await raises(Anthropic.NotFoundError, caller(credential).messages.create(ask("sim-gemini", "Hi")));
   }
 }
+
+export async function limit() {
+  const limited = new Anthropic({ baseURL: baseURL + "/limited", apiKey: "k", maxRetries: 0, defaultHeaders: { "x-mark": "node-anthropic" } });
+  assert.ok((await limited.messages.create(ask("sim-anthropic", "Hi"))).content.length);
+  const e = await raises(Anthropic.RateLimitError, limited.messages.create(ask("sim-anthropic", "Hi")));
+  assert.equal(e.error.error.type, "rate_limit_error");
+  assert.ok(Number(e.headers.get("retry-after")) >= 1);
+}

@@ -229,3 +229,12 @@ export async function authentication() {
   assert.ok((await known.chat.completions.create(hello)).choices[0].message.content);
   await raises(OpenAI.NotFoundError, known.chat.completions.create({ ...hello, model: "sim-gemini" }));
 }
+
+export async function limit() {
+  const limited = new OpenAI({ baseURL: baseURL + "/limited/v1", apiKey: "k", maxRetries: 0, defaultHeaders: { "x-mark": "node-openai" } });
+  const hello = { model: "sim-openai", messages: user("Hi") };
+  assert.ok((await limited.chat.completions.create(hello)).choices[0].message.content);
+  const e = await raises(OpenAI.RateLimitError, limited.chat.completions.create(hello));
+  assert.equal(e.code, "rate_limit_exceeded");
+  assert.ok(Number(e.headers.get("retry-after")) >= 1);
+}

@@ -297,3 +297,13 @@ def test_authentication():
             known.messages.create(**ask("sim-gemini", "Hi"))
         with raises(anthropic.NotFoundError):
             known.messages.count_tokens(model="sim-gemini", messages=user("Hi"))
+
+
+def test_limit():
+    limited = anthropic.Anthropic(base_url=BASE_URL + "/limited", api_key="k", max_retries=0, default_headers={"x-mark": "python-anthropic"})
+    assert text_of(limited.messages.create(**ask("sim-anthropic", "Hi")))
+    with raises(anthropic.RateLimitError) as e:
+        limited.messages.create(**ask("sim-anthropic", "Hi"))
+    assert e.value.body["error"]["type"] == "rate_limit_error", e.value.body
+    assert 1 <= int(e.value.response.headers["retry-after"]) <= 3720, e.value.response.headers
+    assert e.value.response.headers["anthropic-ratelimit-requests-remaining"] == "0", e.value.response.headers

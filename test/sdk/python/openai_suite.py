@@ -360,3 +360,14 @@ def test_authentication():
     assert e.value.code == "model_not_found" and "sim-openai" in e.value.body["message"], e.value.body
     azure = openai.AzureOpenAI(azure_endpoint=BASE_URL + "/guarded", api_key=CALLER_KEY, api_version="2024-10-21", max_retries=0)
     assert azure.chat.completions.create(model="sim-openai", messages=user("Hi")).choices[0].message.content
+
+
+def test_limit():
+    limited = openai.OpenAI(base_url=BASE_URL + "/limited/v1", api_key="k", max_retries=0, default_headers={"x-mark": "python-openai"})
+    assert limited.chat.completions.create(model="sim-openai", messages=user("Hi")).choices[0].message.content
+    for stream in (False, True):
+        with raises(openai.RateLimitError) as e:
+            limited.chat.completions.create(model="sim-openai", messages=user("Hi"), stream=stream)
+        assert e.value.code == "rate_limit_exceeded" and "default/limited" in e.value.body["message"], e.value.body
+        assert 1 <= int(e.value.response.headers["retry-after"]) <= 3720, e.value.response.headers
+        assert e.value.response.headers["x-ratelimit-remaining-requests"] == "0", e.value.response.headers
