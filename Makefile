@@ -59,8 +59,8 @@ test-features: build ## the Gateway API's conformance suite, without a cluster (
 	cd test/features && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 15m ./...
 
 .PHONY: test-cluster
-test-cluster: ## the clusters that tests run in: an API server, etcd, and pods as local processes (Linux, root)
-	cd test/cluster && $(GO) vet ./... && $(GO) test -count=1 -timeout 15m ./...
+test-cluster: build ## both planes in a real cluster: an API server, etcd, and pods as local processes (Linux, root)
+	cd test/cluster && $(GO) vet ./... && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -p 1 -timeout 30m ./...
 
 .PHONY: cluster
 cluster: build ## run a Kubernetes cluster until Ctrl-C and print its KUBECONFIG; "nantian" is the image of bin/nantian (Linux, root)
@@ -93,16 +93,18 @@ bench-go: ## the benchmarks beside the code
 .PHONY: tools
 tools:
 	cd internal/tools && GOBIN=$(TOOLS) $(GO) install tool
+	cd internal/tools/helm && GOBIN=$(TOOLS) $(GO) install tool
 
 .PHONY: generate
-generate: tools ## write what is generated: protobuf, CRDs, deepcopy, golden files of the docs
+generate: tools ## write what is generated: protobuf, CRDs, deepcopy, manifest, golden files of the docs
 	cd api && PATH=$(TOOLS):$$PATH buf generate
 	PATH=$(TOOLS):$$PATH $(GO) generate ./crds/...
+	scripts/manifest
 	$(GO) test ./ai/vendors ./internal/docs -update
 
 .PHONY: check-generate
 check-generate: generate ## fail if something generated is not current
-	@git diff --exit-code -- api crds docs || { echo 'generated files are not current: run make generate'; exit 1; }
+	@git diff --exit-code -- api crds docs deploy || { echo 'generated files are not current: run make generate'; exit 1; }
 
 .PHONY: guard-report
 guard-report: ## precision and recall of the prompt guard's detectors, kept in docs/reference

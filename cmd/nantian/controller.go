@@ -60,7 +60,7 @@ and writes statuses. Replicas share the work: each serves data planes, one of th
 func (o *controllerOptions) run(ctx context.Context) error {
 	log := newLog(o.verbose)
 	quietLibraries()
-	config, err := clientcmd.BuildConfigFromFlags("", cmp.Or(o.kubeconfig, os.Getenv("KUBECONFIG")))
+	config, err := o.config()
 	if err != nil {
 		return fmt.Errorf("--kubeconfig: %w", err)
 	}
@@ -75,6 +75,14 @@ func (o *controllerOptions) run(ctx context.Context) error {
 	}
 	log.Info("control plane", "version", build.Version, "api server", config.Host, "namespace", opts.Namespace, "replica", opts.Name)
 	return c.Run(ctx)
+}
+
+// config says how the API server is reached.
+func (o *controllerOptions) config() (*rest.Config, error) {
+	if file := cmp.Or(o.kubeconfig, os.Getenv("KUBECONFIG")); file != "" {
+		return clientcmd.BuildConfigFromFlags("", file)
+	}
+	return rest.InClusterConfig()
 }
 
 // quietLibraries lets the Kubernetes libraries log what operators should know and no more: their debug messages are thousands.

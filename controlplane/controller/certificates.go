@@ -86,7 +86,7 @@ func (c *Controller) issue(ctx context.Context) error {
 	var errs []error
 	done := map[translate.GroupName]bool{}
 	for _, g := range view.Gateways {
-		if done[g.Group] {
+		if done[g.Group] || c.going(view, g) {
 			continue
 		}
 		done[g.Group] = true

@@ -56,7 +56,7 @@ func (c *Controller) provision(ctx context.Context, a *provision.Applier) error 
 	keep := map[provision.Key]bool{}
 	settled := map[client.ObjectKey]bool{} // Gateways of which is known what they need
 	for _, g := range view.Gateways {
-		if !g.Accepted {
+		if !g.Accepted || c.going(view, g) {
 			continue // what runs goes on
 		}
 		settled[client.ObjectKeyFromObject(g.Object)] = true
@@ -68,6 +68,12 @@ func (c *Controller) provision(ctx context.Context, a *provision.Applier) error 
 	}
 	errs = append(errs, a.Delete(ctx, surplus(view, there, keep, settled)))
 	return errors.Join(errs...)
+}
+
+// going says whether a Gateway or its namespace is being deleted: nothing can be made for it.
+func (c *Controller) going(view *controlplane.View, g translate.Gateway) bool {
+	ns, ok := view.Set.Namespaces.Get("", g.Object.Namespace)
+	return g.Object.DeletionTimestamp != nil || ok && ns.DeletionTimestamp != nil
 }
 
 // provisioned lists the metadata of what was made for Gateways.

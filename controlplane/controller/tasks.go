@@ -33,19 +33,20 @@ const (
 	maxBackoff = 30 * time.Second
 )
 
-// repeat runs f when there is news, every so often, and after an error again with a growing wait. It ends with ctx.
+// repeat runs f when there is news, every so often, and after an error again with a growing wait. It
+// ends with ctx.
 func (c *Controller) repeat(ctx context.Context, name string, news <-chan struct{}, every time.Duration, f func(context.Context) error) {
-	wait := minBackoff
+	backoff := minBackoff
 	for ctx.Err() == nil {
-		next := every
 		if err := f(ctx); err != nil && ctx.Err() == nil {
 			c.metrics.failed(name)
-			c.o.Log.Warn("will be tried again", "task", name, "error", err, "in", wait)
-			next, wait = wait, min(2*wait, maxBackoff)
-		} else {
-			wait = minBackoff
+			c.o.Log.Warn("will be tried again", "task", name, "error", err, "in", backoff)
+			wait(ctx, backoff) // news or not: what fails must not be tried at the rate of events
+			backoff = min(2*backoff, maxBackoff)
+			continue
 		}
-		timer := time.NewTimer(next)
+		backoff = minBackoff
+		timer := time.NewTimer(every)
 		select {
 		case <-ctx.Done():
 		case <-news:

@@ -20,7 +20,9 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 var options = Options{
 	Image: "registry.test/nantian:v1", XDS: "nantian-controller.nantian-system.svc:15010", Labels: map[string]string{"test/own": "data-plane"},
-	Secret: func(g translate.GroupName) client.ObjectKey { return client.ObjectKey{Name: "secret-of-" + strings.ReplaceAll(string(g), "/", "-")} },
+	Secret: func(g translate.GroupName) client.ObjectKey {
+		return client.ObjectKey{Name: "secret-of-" + strings.ReplaceAll(string(g), "/", "-")}
+	},
 }
 
 // read translates a file as in a cluster.

@@ -68,7 +68,6 @@ func (x *pod) fill(p *corev1.Pod) {
 		s.PodIP = ip.String()
 		s.PodIPs = []corev1.PodIP{{IP: s.PodIP}}
 	}
-	s.QOSClass = corev1.PodQOSBestEffort
 	s.InitContainerStatuses = statuses(x.inits, why)
 	s.ContainerStatuses = statuses(x.mains, why)
 	s.Phase = x.phase()
