@@ -41,7 +41,7 @@ kind: AIProvider
 metadata: {name: simulator, namespace: NS}
 spec:
   schema: OpenAI
-  endpoint: {backendRef: {kind: Service, name: simulator, port: 9100}, path: /v1}
+  endpoint: {backendRef: {kind: Service, name: simulator, port: 9100, path: /v1}}
 ---
 apiVersion: v1
 kind: Service
@@ -216,9 +216,12 @@ spec:
 	mustServe(t, stop)
 }
 
+// scale may be called when the test has ended.
 func scale(t *testing.T, name string, replicas int32) {
 	t.Helper()
-	_, err := shared.Client().AppsV1().Deployments(system).UpdateScale(within(t), name,
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, err := shared.Client().AppsV1().Deployments(system).UpdateScale(ctx, name,
 		&autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: name}, Spec: autoscalingv1.ScaleSpec{Replicas: replicas}}, metav1.UpdateOptions{})
 	if err != nil {
 		t.Fatal(err)

@@ -84,7 +84,7 @@ func binary(dir string) (string, error) {
 func install(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := shared.ApplyFiles(ctx, root+"/deploy/nantian.yaml"); err != nil {
+	if err := shared.ApplyFiles(ctx, root+"/crds", root+"/deploy/nantian.yaml"); err != nil {
 		return err
 	}
 	return shared.WaitAvailable(ctx, system, "nantian-controller")
