@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"github.com/nantian-gw/nantian/gateway"
@@ -27,6 +29,7 @@ func (o *limitOptions) flags(cmd *cobra.Command) {
 
 // set puts the flags into the options of a gateway.
 func (o *limitOptions) set(to *gateway.Options) error {
+	goredis.SetLogger(quiet{})
 	to.Redis, to.Replicas = o.redis, o.replicas
 	if to.Redis == "" {
 		to.Redis = os.Getenv("NANTIAN_REDIS")
@@ -43,3 +46,9 @@ func (o *limitOptions) set(to *gateway.Options) error {
 	}
 	return nil
 }
+
+// quiet is a logger of package redis: that the store is away is told once by the limiter, not for every attempt.
+type quiet struct{}
+
+// Printf implements the interface.
+func (quiet) Printf(context.Context, string, ...any) {}

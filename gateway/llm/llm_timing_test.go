@@ -102,9 +102,12 @@ func constant(tb testing.TB, answer string) string {
 }
 
 func BenchmarkCall(b *testing.B) {
-	f := func(name, body, contentType, answer string) {
+	f := func(name, body, contentType, answer string, policies ...*xdsv1.TokenLimit) {
 		b.Run(name, func(b *testing.B) {
-			g := newGateway(b, Options{})
+			g := limited(b)
+			for _, p := range policies {
+				g.policy("p", p, chatModels)
+			}
 			answer := "HTTP/1.1 200 OK\r\nContent-Type: " + contentType + "\r\nContent-Length: " + strconv.Itoa(len(answer)) + "\r\n\r\n" + answer
 			g.serve(inOrder(g.provider("a", xdsv1.Schema_OPENAI, constant(b, answer))))
 			b.ReportAllocs()
@@ -128,4 +131,8 @@ func BenchmarkCall(b *testing.B) {
 	}
 	f("whole", hello, "application/json", completed)
 	f("stream", streamed(hello), "text/event-stream", strings.Join(greeting, "\n\n")+"\n\n")
+	requests := &xdsv1.TokenLimit{Limits: []*xdsv1.Limit{tokenLimit("r", xdsv1.LimitUnit_REQUESTS, 1<<50)}}
+	tokens := &xdsv1.TokenLimit{Limits: []*xdsv1.Limit{tokenLimit("t", xdsv1.LimitUnit_TOKENS, 1<<50), tokenLimit("c", xdsv1.LimitUnit_COST, 1<<50)}}
+	f("whole/requests", hello, "application/json", completed, requests)
+	f("whole/tokens", hello, "application/json", completed, tokens)
 }
