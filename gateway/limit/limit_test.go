@@ -539,3 +539,20 @@ func BenchmarkReserveSettle(b *testing.B) {
 		lease.Settle(Usage{Requests: 1, Input: 100, Output: 50})
 	}
 }
+
+// A guard against allocations that creep in: what is left are the lease, its lists and what the store hands out.
+func TestReserveAllocatesLittle(t *testing.T) {
+	l := newLimits(t, Options{})
+	set, _ := sets(t, l, tokenPolicy("p", &xdsv1.TokenLimit{Limits: []*xdsv1.Limit{minute("a", xdsv1.LimitUnit_TOKENS, 1<<50), minute("b", xdsv1.LimitUnit_REQUESTS, 1<<50)}}))
+	s := subject(t)
+	got := testing.AllocsPerRun(1000, func() {
+		lease, r := l.Reserve(set, s, call{input: 100, max: 50}, true)
+		if r != nil {
+			t.Fatal(r.Message)
+		}
+		lease.Settle(Usage{Requests: 1, Input: 100, Output: 50})
+	})
+	if got > 12 {
+		t.Errorf("%v allocations for a call, want 12 at most", got)
+	}
+}

@@ -310,3 +310,34 @@ func TestQueueOverSockets(t *testing.T) {
 		t.Errorf("%v wait", n)
 	}
 }
+
+// TestLimitByAPIKey: each API key has a bucket of its own, and who has none that an AuthPolicy verified is refused.
+func TestLimitByAPIKey(t *testing.T) {
+	t.Parallel()
+	limit := limits(`{name: k, unit: Requests, limit: 2, window: 1h, key: [{apiKey: {}}]}`)
+	w := start(t, limit)
+	w.chat(exactly20(0)).want(t, 401, "limit \\\"k\\\" of TokenPolicy default/p", "counted by an API key")
+	w.Put("auth.yaml", rig.AuthPolicy("callers", "Gateway, name: ai", rig.KeysOf)+rig.CallerKey("a", "nk-a-0123456789abcdef")+rig.CallerKey("b", "nk-b-0123456789abcdef"))
+	rig.Eventually(t, rig.Patience, "the AuthPolicy holds", func() bool {
+		return !strings.Contains(w.chat(exactly20(0)).body, "counted by")
+	})
+	for _, key := range []string{"nk-a-0123456789abcdef", "nk-b-0123456789abcdef"} {
+		for i := range 3 {
+			want := 200
+			if i == 2 {
+				want = 429
+			}
+			w.chat(exactly20(0), "Authorization", "Bearer "+key).want(t, want)
+		}
+	}
+	if page := w.Page("/limits?policy=default/p&limit=k&key=default/b"); !strings.Contains(page, `"used": "2"`) {
+		t.Error(page)
+	}
+	// A limit that is edited counts at once, with what was used before.
+	edited := limits(`{name: k, unit: Requests, limit: 3, window: 1h, key: [{apiKey: {}}]}`)(w)
+	w.Put("limits.yaml", edited["limits.yaml"])
+	rig.Eventually(t, rig.Patience, "the edited limit holds", func() bool {
+		return w.chat(exactly20(0), "Authorization", "Bearer nk-a-0123456789abcdef").status == 200
+	})
+	w.chat(exactly20(0), "Authorization", "Bearer nk-a-0123456789abcdef").want(t, 429)
+}
