@@ -41,6 +41,8 @@ type Options struct {
 	Log *slog.Logger
 	// AccessLog takes a line of JSON a request; nil: none.
 	AccessLog io.Writer
+	// Zone is where the data plane is, in the words of topology.kubernetes.io/zone; empty: not known.
+	Zone string
 	// LLM configures model calls. Its Observer and Limits are set by New.
 	LLM llm.Options
 	// Redis is the URL of the store of limits (limit.ParseURL) and Replicas how many gateways share it. Both go before what the
@@ -80,7 +82,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.server = s
-	g.build = &builder{metrics: g.observer.Metrics}
+	g.build = &builder{zone: o.Zone, metrics: g.observer.Metrics}
 	if err := g.openLimits(&o); err != nil {
 		return nil, err
 	}
@@ -169,6 +171,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	if unsettled := g.limits.Close(ctx); unsettled != nil {
 		g.log.Error("not all that was used could be told to the store of limits", "error", unsettled)
 	}
+	g.store.Close()
 	g.build.auth.Close()
 	if g.observer.Access != nil {
 		g.observer.Access.Close()
@@ -178,6 +181,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 
 // builder makes the handlers of a table.
 type builder struct {
+	zone    string
 	metrics *observe.Metrics
 	llm     *llm.LLM
 	auth    *auth.Auth
@@ -193,6 +197,12 @@ func (b *builder) trust(cidrs []string) {
 		}
 	}
 	b.trusted.Store(&list)
+}
+
+// Cluster implements table.Builder.
+func (b *builder) Cluster(c upstream.Config) *upstream.Cluster {
+	c.Zone, c.Meter = b.zone, b.metrics.Backend(c.Name)
+	return upstream.NewCluster(c)
 }
 
 // Forward implements table.Builder.

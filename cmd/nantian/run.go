@@ -29,6 +29,7 @@ type runOptions struct {
 	drain                            time.Duration
 	maxBody                          resource.QuantityValue
 	limits                           limitOptions
+	zone                             string
 	verbose                          bool
 }
 
@@ -54,6 +55,7 @@ worked goes on.`,
 	o.maxBody.Quantity = resource.MustParse("32Mi")
 	f.Var(&o.maxBody, "max-request-body", "largest body of a request that has to be read (model calls); ordinary traffic has no limit")
 	o.limits.flags(cmd)
+	f.StringVar(&o.zone, "zone", os.Getenv("NANTIAN_ZONE"), "zone that this data plane is in (topology.kubernetes.io/zone), for hints of EndpointSlices; \"\" is $NANTIAN_ZONE")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log debug messages")
 	return cmd
 }
@@ -78,7 +80,7 @@ func (o *runOptions) run(ctx context.Context) error {
 		}
 		defer stop()
 	}
-	options := gateway.Options{Bind: o.bind, Log: log, AccessLog: access,
+	options := gateway.Options{Bind: o.bind, Zone: o.zone, Log: log, AccessLog: access,
 		LLM: llm.Options{Tokenizers: counters, UserAgent: "nantian/" + build.Version, MaxRequestBody: o.maxBody.Value()}}
 	if err := o.limits.set(&options); err != nil {
 		return err

@@ -115,7 +115,9 @@ func ofSlice(slice *discoveryv1.EndpointSlice, port string) []*xdsv1.Endpoint {
 		if e.Zone != nil {
 			zone = *e.Zone
 		}
-		list = append(list, &xdsv1.Endpoint{Address: e.Addresses[0], Port: uint32(*slice.Ports[i].Port), Zone: zone, Draining: draining})
+		list = append(list, &xdsv1.Endpoint{
+			Address: e.Addresses[0], Port: uint32(*slice.Ports[i].Port), Zone: zone, ForZones: forZones(e.Hints), Draining: draining,
+		})
 	}
 	return list
 }
@@ -128,4 +130,16 @@ func state(c discoveryv1.EndpointConditions) (usable, draining bool) {
 	serving := c.Serving != nil && *c.Serving
 	terminating := c.Terminating != nil && *c.Terminating
 	return serving && terminating, true
+}
+
+// forZones are the zones that an endpoint is meant for, as kube-proxy reads them too.
+func forZones(h *discoveryv1.EndpointHints) []string {
+	if h == nil {
+		return nil
+	}
+	var zones []string
+	for _, z := range h.ForZones {
+		zones = append(zones, z.Name)
+	}
+	return zones
 }

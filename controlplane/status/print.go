@@ -69,8 +69,11 @@ func parentName(p gatewayv1.ParentReference) string {
 	name += string(p.Name)
 	if p.SectionName != nil {
 		section := " listener "
-		if strings.HasSuffix(string(ptr.Deref(p.Kind, "")), "Route") {
+		switch kind := string(ptr.Deref(p.Kind, "")); {
+		case strings.HasSuffix(kind, "Route"):
 			section = " rule "
+		case kind == "Service":
+			section = " port "
 		}
 		name += section + string(*p.SectionName)
 	}

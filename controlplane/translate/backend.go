@@ -125,6 +125,7 @@ func (t *translator) buildBackend(b *backend, key string, ref resources.Ref, por
 		}
 	}
 	t.locate(out, service, p)
+	t.balance(out, service, p)
 	if err := t.put(&xdsv1.Resource{Kind: &xdsv1.Resource_Backend{Backend: out}}); err != nil {
 		return &fault{string(gatewayv1.RouteReasonBackendNotFound), oneLine(key, err)}
 	}

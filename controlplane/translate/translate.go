@@ -71,6 +71,7 @@ type translator struct {
 	providers map[string]*provider
 	models    map[string]*modelMap
 	policies  map[types.NamespacedName][]*tlsPolicy
+	balancing map[servicePort]*lbPolicy
 
 	// keptPolicies are those that are refused and whose last valid version stays in force, with the targets that they have now.
 	keptPolicies map[string]*xdsv1.Policy
@@ -88,13 +89,14 @@ func Translate(in *resources.Set, o Options) (*Result, error) {
 		in: in, o: o,
 		gateways: map[types.NamespacedName]*gateway{}, configs: map[types.NamespacedName]*config{}, sets: map[types.NamespacedName]*listenerSet{}, pool: map[string]*xdsv1.Resource{},
 		backends: map[string]*backend{}, providers: map[string]*provider{}, models: map[string]*modelMap{},
-		policies: map[types.NamespacedName][]*tlsPolicy{}, refused: map[string]error{},
+		policies: map[types.NamespacedName][]*tlsPolicy{}, balancing: map[servicePort]*lbPolicy{}, refused: map[string]error{},
 		keptPolicies: map[string]*xdsv1.Policy{},
 	}
 	t.buildConfigs()
 	t.classes()
 	t.buildGateways()
 	t.buildTLSPolicies()
+	t.buildLBPolicies()
 	t.buildProviders()
 	t.buildModels()
 	t.buildHTTPRoutes()

@@ -36,8 +36,6 @@ func rich(t *testing.T) *snapshot.Snapshot {
 	l4.GetListener().ProxyProtocol, l4.GetListener().ClientCertificate = true, "secret/a/client"
 	datagrams := backend(dns, nil)
 	datagrams.GetBackend().Protocol = xdsv1.BackendProtocol_DATAGRAM
-	proxied := backend(plain, nil)
-	proxied.GetBackend().ProxyProtocol = xdsv1.Backend_V2
 	return snap(t, listener(http, 80, xdsv1.Protocol_HTTP), h, l4, listener(udp, 5000, xdsv1.Protocol_UDP), datagrams,
 		richRoute("http", &xdsv1.Route_Http{Http: &xdsv1.HTTPRules{Rules: []*xdsv1.HTTPRule{richRule(), plainRule()}}}, http, https),
 		richRoute("grpc", &xdsv1.Route_Grpc{Grpc: &xdsv1.GRPCRules{Rules: []*xdsv1.GRPCRule{{
@@ -45,7 +43,7 @@ func rich(t *testing.T) *snapshot.Snapshot {
 		}}}}, https),
 		richRoute("tcp", &xdsv1.Route_L4{L4: &xdsv1.L4Rules{Backends: []*xdsv1.WeightedBackend{to(plain)}}}, tcp),
 		richRoute("udp", &xdsv1.Route_L4{L4: &xdsv1.L4Rules{Backends: []*xdsv1.WeightedBackend{to(dns)}, IdleTimeout: durationpb.New(1e9)}}, udp),
-		proxied, backend(auth, nil), backend(secure, &xdsv1.BackendTLS{Hostname: "x", SystemRoots: true, ClientCertificate: "secret/a/client", H2: true}),
+		balanced(plain), backend(auth, nil), backend(secure, &xdsv1.BackendTLS{Hostname: "x", SystemRoots: true, ClientCertificate: "secret/a/client", H2: true}),
 		opaque("secret/a/cert"), opaque("secret/a/client"), opaque("secret/a/key"),
 		&xdsv1.Resource{Kind: &xdsv1.Resource_Provider{Provider: &xdsv1.Provider{
 			Key: "provider/a/p", Namespace: "a", Name: "p", Schema: xdsv1.Schema_ANTHROPIC,
@@ -69,6 +67,21 @@ func rich(t *testing.T) *snapshot.Snapshot {
 				Tls: &xdsv1.StoreTLS{ServerName: "redis", ClientCertificate: "secret/a/client"}, KeyPrefix: "p:", Replicas: 2},
 			Prices: []*xdsv1.CataloguePrice{{Model: "m-*", Price: &xdsv1.Price{Output: 1}}}}}},
 	)
+}
+
+func balanced(key string) *xdsv1.Resource {
+	r := backend(key, nil)
+	second := durationpb.New(time.Second)
+	r.GetBackend().ProxyProtocol = xdsv1.Backend_V2
+	r.GetBackend().LoadBalancing = &xdsv1.LoadBalancing{
+		Policy: xdsv1.LoadBalancing_CONSISTENT_HASH, Hash: &xdsv1.HashKey{Source: xdsv1.HashKey_HEADER, Name: "x-user"},
+		MaxInFlight: 1, MaxRequests: 1, ConnectTimeout: second, MinHealthyPercent: 1, SlowStart: second,
+		RetryBudget: &xdsv1.RetryBudget{Percent: 1, Interval: second, MinRetries: 1, MinInterval: second},
+		Outlier:     &xdsv1.Outlier{Consecutive_5Xx: 1, ConsecutiveGatewayErrors: 1, BaseEjectionTime: second, MaxEjectionTime: second, MaxEjectionPercent: 1},
+		HealthCheck: &xdsv1.HealthCheck{Interval: second, Timeout: second, UnhealthyThreshold: 1, HealthyThreshold: 1, Port: 1,
+			Kind: &xdsv1.HealthCheck_Http{Http: &xdsv1.HTTPCheck{Path: "/", Host: "a", Statuses: []uint32{200}}}},
+	}
+	return r
 }
 
 func policy(p *xdsv1.Policy) *xdsv1.Resource {

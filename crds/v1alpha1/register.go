@@ -17,6 +17,7 @@ const (
 	KindTokenPolicy       = "TokenPolicy"
 	KindPromptGuardPolicy = "PromptGuardPolicy"
 	KindGatewayConfig     = "GatewayConfig"
+	KindBackendLBPolicy   = "BackendLBPolicy"
 )
 
 // GroupVersion is the group and version of the kinds in this package.
@@ -26,7 +27,7 @@ var GroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
 func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion, &AIProvider{}, &AIProviderList{}, &AIBackend{}, &AIBackendList{}, &AuthPolicy{}, &AuthPolicyList{})
 	s.AddKnownTypes(GroupVersion, &TokenPolicy{}, &TokenPolicyList{}, &PromptGuardPolicy{}, &PromptGuardPolicyList{})
-	s.AddKnownTypes(GroupVersion, &GatewayConfig{}, &GatewayConfigList{})
+	s.AddKnownTypes(GroupVersion, &GatewayConfig{}, &GatewayConfigList{}, &BackendLBPolicy{}, &BackendLBPolicyList{})
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil
 }

@@ -156,6 +156,18 @@ func (s *Store) invalidError() error {
 	return errors.Join(errs...)
 }
 
+// Close ends what the clusters that serve do by themselves. Nothing is to be applied afterwards.
+func (s *Store) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.applied == nil {
+		return
+	}
+	for _, c := range s.applied.Clusters() {
+		c.Close()
+	}
+}
+
 // Applied says whether anything has been applied yet.
 func (s *Store) Applied() bool {
 	s.mu.Lock()

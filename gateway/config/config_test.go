@@ -15,6 +15,8 @@ import (
 // builder remembers the clusters of the table that was built last.
 type builder struct{ clusters map[string]*upstream.Cluster }
 
+func (b *builder) Cluster(c upstream.Config) *upstream.Cluster { return upstream.NewCluster(c) }
+
 func (b *builder) Forward(f table.Forward) exchange.Handler {
 	b.clusters[f.Backend] = f.Cluster
 	return exchange.HandlerFunc(func(*exchange.Exchange) {})

@@ -126,8 +126,8 @@ func newCopy(f *mirror, x *exchange.Exchange) *copied {
 		Method: bytes.Clone(x.Req.Method()), Host: bytes.Clone(x.Req.Host()),
 		Path: bytes.Clone(x.Path), Query: bytes.Clone(x.Query), HasQuery: x.HasQuery,
 		Header: &c.head, Cookie: bytes.Clone(x.Cookie()), Resp: &c.resp, RespTrailer: new(exchange.Trailer),
-		TE:            bytes.Equal(x.Req.Peek(fasthttp.HeaderTE), []byte("trailers")),
-		HeaderTimeout: mirrorTimeout, Deadline: time.Now().Add(mirrorTimeout),
+		TE:       bytes.Equal(x.Req.Peek(fasthttp.HeaderTE), []byte("trailers")),
+		Affinity: f.cluster.Affinity(x), HeaderTimeout: mirrorTimeout, Deadline: time.Now().Add(mirrorTimeout),
 	}
 	if x.ReqBody.Stream == nil {
 		c.call.Body = exchange.BytesBody(bytes.Clone(x.ReqBody.Bytes))

@@ -75,6 +75,7 @@ func (h *Handler) prepare(x *exchange.Exchange, c *call) {
 	c.Host, c.Header, c.Body, c.Trailer = x.Req.Host(), &x.Req, x.ReqBody, x.ReqTrailer
 	c.Cookie = x.Cookie()
 	c.Resp, c.RespTrailer, c.Interim = &x.Resp, &x.RespTrailer, x.Interim
+	c.Affinity = h.o.Cluster.Affinity(x)
 	c.TE = string(x.Req.Peek("Te")) == "trailers"
 	c.Upgrade = upgrade(x)
 	h1.RemoveNamed(&x.Req)
@@ -104,12 +105,19 @@ func (h *Handler) attempts(x *exchange.Exchange, c *upstream.Call) error {
 		if n == h.o.Retry.Attempts || !h.again(x, c, err) {
 			return err
 		}
+		if !h.o.Cluster.Retry() {
+			c.ResetResponse()
+			return errBudget
+		}
 		if !h.pause(x, n) {
 			return err
 		}
 		c.ResetResponse()
 	}
 }
+
+// errBudget ends a request that would need a retry which its backend's budget does not allow.
+var errBudget error = &upstream.Error{Reason: upstream.ReasonOverflow, Err: errors.New("the budget of retries is used up")}
 
 // Request bodies up to this size are kept for a retry; larger ones, and those of unknown length, are sent once.
 const maxRetryBody = 64 << 10
@@ -234,7 +242,7 @@ func failureOf(e *upstream.Error) failure {
 	case upstream.ReasonNoHost:
 		return failure{503, 14, "no endpoint of the backend is ready"}
 	case upstream.ReasonOverflow:
-		return failure{503, 14, "the backend has too many requests in flight"}
+		return failure{503, 14, "the backend has too many requests in flight, or too many are retried"}
 	case upstream.ReasonTimeout:
 		return failure{504, 4, "the backend did not answer in time"}
 	case upstream.ReasonConnect:

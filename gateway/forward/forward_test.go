@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/upstream"
 )
@@ -202,7 +203,7 @@ func TestInFlightUntilTheEnd(t *testing.T) {
 		}
 	}()
 	a := ln.Addr().(*net.TCPAddr)
-	c := upstream.NewCluster(upstream.Config{Host: "127.0.0.1", Port: uint32(a.Port), MaxInFlight: 1})
+	c := upstream.NewCluster(upstream.Config{Host: "127.0.0.1", Port: uint32(a.Port), LoadBalancing: &xdsv1.LoadBalancing{MaxInFlight: 1}})
 	t.Cleanup(c.Close)
 	h := New(Options{Cluster: c})
 	f := func(want int) *exchange.Exchange {

@@ -40,7 +40,7 @@ func (c *call) build() {
 	c.up = upstream.Call{
 		Method: method(c.encoded.Method), Path: c.path, Query: c.query, HasQuery: len(c.query) > 0, Host: p.host,
 		Header: h, Body: exchange.BytesBody(c.encoded.Body), Resp: &c.resp, RespTrailer: &c.trail,
-		HeaderTimeout: p.firstByte, IdleTimeout: p.idle, Deadline: c.x.Deadline,
+		HeaderTimeout: p.firstByte, IdleTimeout: p.idle, Deadline: c.x.Deadline, Affinity: p.cluster.Affinity(c.x),
 	}
 }
 

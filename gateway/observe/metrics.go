@@ -37,6 +37,7 @@ type Metrics struct {
 	auth    authMetrics
 	guards  guardMetrics
 	limit   limitMetrics
+	backend backendMetrics
 }
 
 // Buckets in seconds: proxying takes less than a millisecond, a model may think for minutes.
@@ -46,7 +47,7 @@ var durationBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .2
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(), model: newModelMetrics(), session: newSessionMetrics(), auth: newAuthMetrics(), guards: newGuardMetrics(),
-		limit: newLimitMetrics(),
+		limit: newLimitMetrics(), backend: newBackendMetrics(),
 	}
 	m.requests = counters("nantian_requests_total", "Requests by route, backend and status; 499 is a client that left.", "gateway", "route", "backend", "code")
 	m.durations = histograms("nantian_request_duration_seconds", "Time from the request's head to the last byte of the response.", durationBuckets, "gateway", "route")
@@ -65,6 +66,7 @@ func NewMetrics() *Metrics {
 	m.StoreChanged(true)
 	m.registry.MustRegister(m.session.all()...)
 	m.registry.MustRegister(m.auth.all()...)
+	m.registry.MustRegister(m.backend.all()...)
 	return m
 }
 

@@ -44,7 +44,7 @@ func (p *datagramPort) pick(s *l4.Session) (*l4.Upstream, l4.Drop) {
 	if b == nil {
 		return nil, l4.DropNoBackend
 	}
-	link, err := b.Cluster.Dial(p.server.life, upstream.Dial{Network: "udp"})
+	link, err := b.Cluster.Dial(p.server.life, upstream.Dial{Network: "udp", Client: s.Client.Addr()})
 	if err != nil {
 		return nil, l4.DropNoBackend
 	}
@@ -65,7 +65,7 @@ type validity struct {
 
 type stamp struct {
 	table     *table.Port
-	endpoints *[]*upstream.Endpoint
+	endpoints *upstream.Set
 }
 
 // valid says whether the route still leads to the session's endpoint.

@@ -31,6 +31,7 @@ import (
 	"github.com/nantian-gw/nantian/gateway/observe"
 	"github.com/nantian-gw/nantian/gateway/server"
 	"github.com/nantian-gw/nantian/gateway/table"
+	"github.com/nantian-gw/nantian/gateway/upstream"
 )
 
 // The bare proxy of the benchmark leaves goroutines of fasthttp's asleep.
@@ -46,6 +47,8 @@ func TestMain(m *testing.M) {
 type builder struct {
 	wrap func(exchange.Handler) exchange.Handler
 }
+
+func (b builder) Cluster(c upstream.Config) *upstream.Cluster { return upstream.NewCluster(c) }
 
 func (b builder) Forward(f table.Forward) exchange.Handler {
 	h := newForward(f)

@@ -113,7 +113,7 @@ func (c *streamConn) serve(stream *table.Stream, front net.Conn, ahead []byte) {
 }
 
 func (c *streamConn) dial(b *table.StreamBackend) (*upstream.Link, error) {
-	d := upstream.Dial{Network: "tcp", TLS: b.TLS}
+	d := upstream.Dial{Network: "tcp", TLS: b.TLS, Client: c.client.Addr()}
 	if b.ProxyProtocol > 0 {
 		d.Head = l4.AppendProxy(nil, b.ProxyProtocol, l4.Proxied{Client: c.client, Local: c.local})
 	}

@@ -19,6 +19,7 @@ type Clusters struct {
 	byID         map[string]*cluster
 	byKey        map[string][]*upstream.Cluster // of backends
 	certificates *certificates
+	open         func(upstream.Config) *upstream.Cluster
 }
 
 // cluster is a cluster with what it was made of.
@@ -32,7 +33,7 @@ type cluster struct {
 
 func newClusters(rs map[string]*xdsv1.Resource, prev *Clusters) *Clusters {
 	c := &Clusters{
-		resources: rs, prev: prev, byID: map[string]*cluster{}, byKey: map[string][]*upstream.Cluster{},
+		resources: rs, prev: prev, byID: map[string]*cluster{}, byKey: map[string][]*upstream.Cluster{}, open: upstream.NewCluster,
 		certificates: &certificates{resources: rs, byKey: map[string]*certificate{}},
 	}
 	if prev != nil {
@@ -43,7 +44,7 @@ func newClusters(rs map[string]*xdsv1.Resource, prev *Clusters) *Clusters {
 
 // finish lets go of what only compiling needs.
 func (c *Clusters) finish() {
-	c.prev, c.resources = nil, nil
+	c.prev, c.resources, c.open = nil, nil, nil
 	c.certificates.prev, c.certificates.resources = nil, nil
 }
 
@@ -104,9 +105,8 @@ func (c *Clusters) dial(cl *cluster, h2 bool) error {
 		Key: b.GetKey(), Name: backendName(b.GetKey()), H2: h2,
 		Host: b.GetHostname().GetName(), Port: b.GetHostname().GetPort(),
 		ConnectTimeout:  b.GetLoadBalancing().GetConnectTimeout().AsDuration(),
-		MaxInFlight:     int64(b.GetLoadBalancing().GetMaxInFlight()),
 		MaxResponseHead: int(cl.maxHead),
-		LoadBalancing:   b.GetLoadBalancing().GetPolicy(),
+		LoadBalancing:   b.GetLoadBalancing(),
 		ProxyProtocol:   int(b.GetProxyProtocol()),
 	}
 	if b.GetTls() != nil {
@@ -117,7 +117,7 @@ func (c *Clusters) dial(cl *cluster, h2 bool) error {
 			return fmt.Errorf("tls.%w", err)
 		}
 	}
-	cl.Cluster = upstream.NewCluster(cfg)
+	cl.Cluster = c.open(cfg)
 	return nil
 }
 
@@ -142,7 +142,7 @@ func (c *Clusters) ForConfig(cfg upstream.Config, hash string) *upstream.Cluster
 	}
 	cl := c.before(id)
 	if cl == nil {
-		cl = &cluster{Cluster: upstream.NewCluster(cfg)}
+		cl = &cluster{Cluster: c.open(cfg)}
 	}
 	c.byID[id] = cl
 	return cl.Cluster

@@ -26,6 +26,7 @@ func Compile(rs map[string]*xdsv1.Resource, prev *Table, b Builder) (*Table, err
 			patterns: patterns{}, mirrors: prev.mirrors,
 		},
 	}
+	c.table.clusters.open = b.Cluster
 	c.certificates = c.table.clusters.certificates
 	c.compileListeners()
 	c.compileRoutes()

@@ -25,6 +25,8 @@ type Builder interface {
 	// Models compiles a Provider or a ModelMap. It is asked once for each key and table; to give the Models of the table
 	// before again lets the rules that use them stay as well.
 	Models(key string, rs map[string]*xdsv1.Resource, clusters *Clusters) (Models, error)
+	// Cluster makes a cluster, with what all clusters have in common.
+	Cluster(cfg upstream.Config) *upstream.Cluster
 	// Policies makes the filters that policies put in front of a rule, whatever it leads to. Those of the rule itself come
 	// after them. list has all policies of the listener, the route and the rule, the widest first.
 	Policies(list []*xdsv1.Policy) (filter.Chain, error)
@@ -68,6 +70,15 @@ func (t *Table) SetEndpoints(key string, list []*xdsv1.Endpoint) bool {
 		cl.SetEndpoints(list)
 	}
 	return len(t.clusters.byKey[key]) > 0
+}
+
+// Clusters are all clusters of the table.
+func (t *Table) Clusters() []*upstream.Cluster {
+	var out []*upstream.Cluster
+	for _, cl := range t.clusters.byID {
+		out = append(out, cl.Cluster)
+	}
+	return out
 }
 
 // Retired are the clusters of prev that t has no use for. They are to be closed when t serves. prev may be nil.

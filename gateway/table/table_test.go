@@ -10,6 +10,7 @@ import (
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/filter"
+	"github.com/nantian-gw/nantian/gateway/upstream"
 )
 
 // builder makes handlers that name what they stand for.
@@ -42,6 +43,8 @@ func (u *under) Serve(x *exchange.Exchange) {
 	}
 	x.Reply(200, text)
 }
+
+func (b *builder) Cluster(c upstream.Config) *upstream.Cluster { return upstream.NewCluster(c) }
 
 func (b *builder) Forward(f Forward) exchange.Handler { return &forwarder{f} }
 

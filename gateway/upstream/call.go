@@ -46,9 +46,17 @@ type Call struct {
 	// Deadline bounds everything; zero: none.
 	Deadline time.Time
 
+	// Affinity says which endpoint is wanted (see Cluster.Affinity).
+	Affinity
+	// At is the address of the endpoint that the call was made to.
+	At string
+
 	stream respStream
-	// at is where the call is in flight.
-	at *Endpoint
+	// wish is what picks are made by. choice is where the call is in flight, judged who it says something of.
+	wish           wish
+	choice, judged Choice
+	// pending: the status of a gRPC call is still to come, in the trailer.
+	pending bool
 }
 
 // forwards says whether a field of Header goes out.
@@ -64,9 +72,23 @@ func (c *Call) forwards(name []byte) bool {
 
 // release says that the call is over, however it ended.
 func (c *Call) release() {
-	if c != nil && c.at != nil {
-		c.at.inFlight.Add(-1)
-		c.at = nil
+	if c == nil || c.choice.Endpoint == nil {
+		return
+	}
+	choice := c.choice
+	c.choice = Choice{}
+	choice.Done()
+	if c.pending {
+		c.pending = false
+		choice.judgeTrailer(c.RespTrailer)
+	}
+}
+
+// broke says that the body of the response broke off.
+func (c *Call) broke(reason Reason) {
+	c.pending = false
+	if c.judged.Endpoint != nil {
+		c.judged.judge(resultOfReason(reason))
 	}
 }
 
@@ -74,6 +96,7 @@ func (c *Call) release() {
 func (c *Call) ResetResponse() {
 	c.RespBody.Close()
 	c.RespBody, c.Tunnel, c.stream, c.Uploading = exchange.Body{}, nil, respStream{}, false
+	c.At, c.pending, c.judged = "", false, Choice{}
 	c.Resp.Reset()
 	if c.RespTrailer != nil {
 		*c.RespTrailer = (*c.RespTrailer)[:0]

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,35 +32,39 @@ type Config struct {
 	Port uint32
 
 	ConnectTimeout time.Duration // 0: 5 s
-	MaxInFlight    int64         // per endpoint; 0: no limit
 	// MaxResponseHead in bytes; 0: 64 KiB.
 	MaxResponseHead int
-	LoadBalancing   xdsv1.LoadBalancing_Policy
+	// LoadBalancing is what xdsv1.Validate has seen; nil: round robin without limits.
+	LoadBalancing *xdsv1.LoadBalancing
+	// Zone is where this data plane is; empty: not known, and hints for zones are not heeded.
+	Zone string
+	// Meter is told what becomes of endpoints and calls; nil: nobody.
+	Meter Meter
 	// ProxyProtocol is the version of the header that connections begin with; 0: none. Those that requests share say LOCAL.
 	ProxyProtocol int
 	// Control refuses addresses before they are dialled (see net.Dialer.Control); nil: none.
 	Control func(network, address string) error
 }
 
-// Endpoint is one address of a cluster, with its connections. It keeps them as long as the address stays in the set.
-type Endpoint struct {
-	// Addr is host:port as it is dialled.
-	Addr string
-
-	draining atomic.Bool
-	inFlight atomic.Int64
-	idle     idleConns
-}
-
 // Cluster is a backend with its endpoints and connections. It is safe for concurrent use.
 type Cluster struct {
 	Config
 	transport Transport
-	endpoints atomic.Pointer[[]*Endpoint]
-	next      atomic.Uint64
+	rules     rules
+	picker    Picker
+	budget    *budget // nil: none
+	set       atomic.Pointer[Set]
+	inFlight  atomic.Int64 // kept where it is limited
+
+	mu       sync.Mutex // of changes of set, and of the fields below
+	list     []*Endpoint
+	timer    *time.Timer // until the next ejection ends
+	checker  *checker
+	closed   bool
+	measured [len(states)]int
 }
 
-// NewCluster makes a cluster. It dials nothing.
+// NewCluster makes a cluster. It dials nothing, and starts nothing before SetEndpoints.
 func NewCluster(c Config) *Cluster {
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = 5 * time.Second
@@ -67,66 +72,86 @@ func NewCluster(c Config) *Cluster {
 	if c.MaxResponseHead == 0 {
 		c.MaxResponseHead = 64 << 10
 	}
-	cl := &Cluster{Config: c}
+	if c.Meter == nil {
+		c.Meter = nobody{}
+	}
+	cl := &Cluster{Config: c, rules: newRules(c.LoadBalancing), picker: newPicker(c.LoadBalancing.GetPolicy()), budget: newBudget(c.LoadBalancing.GetRetryBudget())}
 	if c.H2 {
 		cl.transport = newH2(&cl.Config)
 	} else {
 		cl.transport = newH1(&cl.Config)
 	}
-	var eps []*Endpoint
 	if c.Host != "" {
-		eps = []*Endpoint{{Addr: net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))}}
+		cl.list = []*Endpoint{{Addr: net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))}}
 	}
-	cl.endpoints.Store(&eps)
+	cl.rebuild()
 	return cl
 }
 
-// SetEndpoints replaces the endpoints. Those that stay keep their connections.
+// SetEndpoints replaces the endpoints. Those that stay keep their connections and their health.
 func (c *Cluster) SetEndpoints(list []*xdsv1.Endpoint) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	first := len(c.list) == 0
 	old := map[string]*Endpoint{}
-	for _, e := range *c.endpoints.Load() {
+	for _, e := range c.list {
 		old[e.Addr] = e
 	}
-	eps := make([]*Endpoint, 0, len(list))
+	c.list = make([]*Endpoint, 0, len(list))
 	for _, p := range list {
 		addr := net.JoinHostPort(p.Address, strconv.Itoa(int(p.Port)))
 		e := old[addr]
 		if e == nil {
 			e = &Endpoint{Addr: addr}
+			if !first {
+				c.warmUp(e)
+			}
 		}
-		e.draining.Store(p.Draining)
+		e.draining, e.weight, e.zones = p.Draining, max(p.Weight, 1), p.ForZones
 		delete(old, addr)
-		eps = append(eps, e)
+		c.list = append(c.list, e)
 	}
-	c.endpoints.Store(&eps)
+	c.rebuild()
 	for _, e := range old {
-		e.idle.close()
+		e.close()
+	}
+	if c.checker == nil && c.rules.check != nil && len(list) > 0 {
+		c.checker = startChecker(c)
 	}
 }
 
 // Ready says whether there is an endpoint to send to.
-func (c *Cluster) Ready() bool { return len(*c.endpoints.Load()) > 0 }
+func (c *Cluster) Ready() bool { return len(c.set.Load().fit) > 0 }
 
 var (
 	errNoEndpoint error = &Error{Reason: ReasonNoHost, Err: errors.New("no endpoint is ready")}
-	errOverflow         = errors.New("too many requests in flight")
+	errOverflow   error = &Error{Reason: ReasonOverflow, Err: errors.New("too many requests in flight")}
 )
 
 // Do picks an endpoint and makes the call. A connection that cannot be made is tried at another endpoint, as long as
 // nothing was sent. Errors are *Error.
 func (c *Cluster) Do(x Canceler, call *Call) error {
-	eps := *c.endpoints.Load()
+	c.budget.request()
+	call.wish = wish{Affinity: call.Affinity}
 	err := errNoEndpoint
-	for try := 0; try < min(len(eps), maxConnectTries); try++ {
-		e := c.pick(eps)
-		if e == nil {
-			return &Error{Reason: ReasonOverflow, Err: errOverflow}
+	for try := range maxConnectTries {
+		choice, none := c.Pick(&call.wish)
+		if none != nil {
+			if try > 0 {
+				return err // it says more
+			}
+			return none
 		}
-		call.at = e
-		if err = c.transport.RoundTrip(x, e, call); err == nil {
+		call.choice, call.judged, call.At = choice, choice, choice.Endpoint.Addr
+		if err = c.transport.RoundTrip(x, choice.Endpoint, call); err == nil {
+			choice.judgeHead(call)
 			return nil
 		}
 		call.release()
+		choice.judge(resultOf(err))
 		var ue *Error
 		if !errors.As(err, &ue) || ue.Reason != ReasonConnect {
 			return err
@@ -138,39 +163,29 @@ func (c *Cluster) Do(x Canceler, call *Call) error {
 // maxConnectTries bounds the endpoints that one call is tried at when connections cannot be made.
 const maxConnectTries = 3
 
-// pick takes the next endpoint that is not draining and has room, and counts the request as in flight there. A set in
-// which all are draining is used as it is.
-func (c *Cluster) pick(eps []*Endpoint) *Endpoint {
-	start := c.next.Add(1)
-	var spare *Endpoint
-	for i := range eps {
-		e := eps[(start+uint64(i))%uint64(len(eps))]
-		if e.draining.Load() {
-			spare = e
-			continue
-		}
-		if c.take(e) {
-			return e
-		}
-	}
-	if spare != nil && c.take(spare) {
-		return spare
-	}
-	return nil
-}
-
-func (c *Cluster) take(e *Endpoint) bool {
-	if n := e.inFlight.Add(1); c.MaxInFlight == 0 || n <= c.MaxInFlight {
+// Retry says whether a call may be made again, and counts it (see xdsv1.RetryBudget).
+func (c *Cluster) Retry() bool {
+	if c.budget.retry() {
 		return true
 	}
-	e.inFlight.Add(-1)
+	c.Meter.Refused(RefusedRetry)
 	return false
 }
 
-// Close closes idle connections; calls in flight end as they would.
+// Close closes idle connections and ends checks; calls in flight end as they would.
 func (c *Cluster) Close() {
-	c.transport.Close()
-	for _, e := range *c.endpoints.Load() {
-		e.idle.close()
+	c.mu.Lock()
+	c.closed = true
+	if c.timer != nil {
+		c.timer.Stop()
 	}
+	if c.checker != nil {
+		c.checker.stop()
+	}
+	for _, e := range c.list {
+		e.close()
+	}
+	c.measure(nil)
+	c.mu.Unlock()
+	c.transport.Close()
 }

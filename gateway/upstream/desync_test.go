@@ -45,7 +45,7 @@ func TestDesync(t *testing.T) {
 					}
 					return desync.Plain{Stream: call.RespBody.Stream}, nil
 				}}, framings...)
-				if n := (*c.endpoints.Load())[0].inFlight.Load(); n != 0 {
+				if n := c.set.Load().all[0].inFlight.Load(); n != 0 {
 					t.Errorf("%d calls in flight after all have ended", n)
 				}
 			})

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -16,23 +17,23 @@ import (
 type Link struct {
 	net.Conn
 	// TCP is the connection itself when there is no TLS over it.
-	TCP  *net.TCPConn
-	at   *Endpoint
-	once sync.Once
+	TCP    *net.TCPConn
+	choice Choice
+	once   sync.Once
 }
 
 // Close closes the connection and gives its place back.
 func (l *Link) Close() error {
 	err := l.Conn.Close()
-	l.once.Do(func() { l.at.inFlight.Add(-1) })
+	l.once.Do(l.choice.Done)
 	return err
 }
 
-// Generation tells sets of endpoints apart: it is another one after each SetEndpoints.
-func (c *Cluster) Generation() *[]*Endpoint { return c.endpoints.Load() }
+// Generation tells sets of endpoints apart: it is another one after each change, of their health too.
+func (c *Cluster) Generation() *Set { return c.set.Load() }
 
 // Has says whether the endpoint of a link is one of the cluster still.
-func (c *Cluster) Has(l *Link) bool { return slices.Contains(*c.endpoints.Load(), l.at) }
+func (c *Cluster) Has(l *Link) bool { return slices.Contains(c.set.Load().all, l.choice.Endpoint) }
 
 // Dial says how Cluster.Dial connects.
 type Dial struct {
@@ -42,22 +43,29 @@ type Dial struct {
 	TLS *tls.Config
 	// Head is sent before anything else, TLS included.
 	Head []byte
+	// Client is who it is for, for a consistent hash of the source.
+	Client netip.Addr
 }
 
 // Dial picks an endpoint and connects to it; one that cannot be reached is followed by another. Errors are *Error.
 func (c *Cluster) Dial(ctx context.Context, d Dial) (*Link, error) {
-	eps := *c.endpoints.Load()
+	w := wish{Affinity: c.affinityOf(d.Client)}
 	err := errNoEndpoint
-	for try := 0; try < min(len(eps), maxConnectTries); try++ {
-		e := c.pick(eps)
-		if e == nil {
-			return nil, &Error{Reason: ReasonOverflow, Err: errOverflow}
+	for try := range maxConnectTries {
+		choice, none := c.Pick(&w)
+		if none != nil {
+			if try > 0 {
+				return nil, err
+			}
+			return nil, none
 		}
 		var l *Link
-		if l, err = c.link(ctx, e, d); err == nil {
+		if l, err = c.link(ctx, choice, d); err == nil {
+			choice.judge(succeeded, true)
 			return l, nil
 		}
-		e.inFlight.Add(-1)
+		choice.Done()
+		choice.judge(resultOf(err))
 		var ue *Error
 		if !errors.As(err, &ue) || ue.Reason != ReasonConnect {
 			return nil, err
@@ -66,15 +74,15 @@ func (c *Cluster) Dial(ctx context.Context, d Dial) (*Link, error) {
 	return nil, err
 }
 
-func (c *Cluster) link(ctx context.Context, e *Endpoint, d Dial) (*Link, error) {
+func (c *Cluster) link(ctx context.Context, choice Choice, d Dial) (*Link, error) {
 	within, cancel := context.WithTimeout(ctx, c.ConnectTimeout)
 	defer cancel()
 	dialer := newDialer(&c.Config)
-	raw, err := dialer.DialContext(within, d.Network, e.Addr)
+	raw, err := dialer.DialContext(within, d.Network, choice.Endpoint.Addr)
 	if err != nil {
 		return nil, linkError(ctx, err)
 	}
-	l := &Link{Conn: raw, at: e}
+	l := &Link{Conn: raw, choice: choice}
 	l.TCP, _ = raw.(*net.TCPConn)
 	if len(d.Head) > 0 {
 		if _, err := raw.Write(d.Head); err != nil {

@@ -305,7 +305,7 @@ func (c *h1Conn) respond(call *Call) {
 		c.body.Close()
 		return
 	}
-	call.stream = respStream{c: c}
+	call.stream = respStream{c: c, call: call}
 	call.RespBody = exchange.StreamBody(&call.stream, max(length, -1))
 }
 

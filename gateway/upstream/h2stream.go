@@ -167,6 +167,7 @@ func (s *h2Stream) broken(err error) error {
 	case errors.Is(err, context.Canceled):
 		reason = ReasonClient
 	}
+	s.call.broke(reason)
 	return &Error{Reason: reason, Sent: true, Err: err}
 }
 

@@ -14,6 +14,7 @@ import (
 // holds it cannot touch the next call's.
 type respStream struct {
 	c    *h1Conn
+	call *Call
 	err  error
 	user time.Time // set through SetDeadline
 }
@@ -75,6 +76,7 @@ func (s *respStream) broken(c *h1Conn, err error) error {
 	case isTimeout(err):
 		reason, err = ReasonTimeout, errSilent
 	}
+	s.call.broke(reason)
 	c.body.Close()
 	return &Error{Reason: reason, Sent: true, Err: err}
 }

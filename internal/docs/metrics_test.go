@@ -80,6 +80,11 @@ func use(m *observe.Metrics) {
 	w.Waiting(1)
 	m.Limit("ns/policy", "limit", "TOKENS").Refused("limited")
 	m.WatchLimits(func() observe.LimitStats { return observe.LimitStats{} })
+	b := m.Backend("shop/cart:80")
+	b.Endpoints("fit", 1)
+	b.Ejected("5xx")
+	b.Refused("requests")
+	b.Checked(true)
 	m.ControlPlane().Response("resources", 1, false, time.Second)
 }
 

@@ -132,9 +132,11 @@ func (Backend_ProxyProtocol) EnumDescriptor() ([]byte, []int) {
 type LoadBalancing_Policy int32
 
 const (
-	LoadBalancing_ROUND_ROBIN     LoadBalancing_Policy = 0
-	LoadBalancing_LEAST_REQUEST   LoadBalancing_Policy = 1
-	LoadBalancing_RANDOM          LoadBalancing_Policy = 2
+	LoadBalancing_ROUND_ROBIN LoadBalancing_Policy = 0
+	// The one of two drawn at random that has fewer requests in flight.
+	LoadBalancing_LEAST_REQUEST LoadBalancing_Policy = 1
+	LoadBalancing_RANDOM        LoadBalancing_Policy = 2
+	// By the key in hash; a request without it goes to an endpoint drawn at random.
 	LoadBalancing_CONSISTENT_HASH LoadBalancing_Policy = 3
 )
 
@@ -179,6 +181,61 @@ func (x LoadBalancing_Policy) Number() protoreflect.EnumNumber {
 // Deprecated: Use LoadBalancing_Policy.Descriptor instead.
 func (LoadBalancing_Policy) EnumDescriptor() ([]byte, []int) {
 	return file_backend_proto_rawDescGZIP(), []int{5, 0}
+}
+
+type HashKey_Source int32
+
+const (
+	HashKey_SOURCE_UNSPECIFIED HashKey_Source = 0
+	HashKey_SOURCE_IP          HashKey_Source = 1
+	HashKey_HEADER             HashKey_Source = 2
+	HashKey_COOKIE             HashKey_Source = 3
+	HashKey_HOSTNAME           HashKey_Source = 4
+)
+
+// Enum value maps for HashKey_Source.
+var (
+	HashKey_Source_name = map[int32]string{
+		0: "SOURCE_UNSPECIFIED",
+		1: "SOURCE_IP",
+		2: "HEADER",
+		3: "COOKIE",
+		4: "HOSTNAME",
+	}
+	HashKey_Source_value = map[string]int32{
+		"SOURCE_UNSPECIFIED": 0,
+		"SOURCE_IP":          1,
+		"HEADER":             2,
+		"COOKIE":             3,
+		"HOSTNAME":           4,
+	}
+)
+
+func (x HashKey_Source) Enum() *HashKey_Source {
+	p := new(HashKey_Source)
+	*p = x
+	return p
+}
+
+func (x HashKey_Source) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (HashKey_Source) Descriptor() protoreflect.EnumDescriptor {
+	return file_backend_proto_enumTypes[3].Descriptor()
+}
+
+func (HashKey_Source) Type() protoreflect.EnumType {
+	return &file_backend_proto_enumTypes[3]
+}
+
+func (x HashKey_Source) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use HashKey_Source.Descriptor instead.
+func (HashKey_Source) EnumDescriptor() ([]byte, []int) {
+	return file_backend_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // Backend is where ordinary traffic goes: one port of a Service, or one name in DNS. Two routes share a backend, its
@@ -568,14 +625,30 @@ func (*SAN_Hostname) isSAN_Kind() {}
 
 func (*SAN_Uri) isSAN_Kind() {}
 
+// LoadBalancing says how the endpoints of a backend share its requests, and which of them get none. What it counts, each data
+// plane counts for itself.
 type LoadBalancing struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Policy LoadBalancing_Policy   `protobuf:"varint,1,opt,name=policy,proto3,enum=nantian.gateway.v1.LoadBalancing_Policy" json:"policy,omitempty"`
 	// Most requests in flight per endpoint; zero: no limit.
 	MaxInFlight    uint32               `protobuf:"varint,2,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
 	ConnectTimeout *durationpb.Duration `protobuf:"bytes,3,opt,name=connect_timeout,json=connectTimeout,proto3" json:"connect_timeout,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Set for CONSISTENT_HASH, and only there.
+	Hash *HashKey `protobuf:"bytes,4,opt,name=hash,proto3" json:"hash,omitempty"`
+	// Most requests in flight at all endpoints together; zero: no limit. What is beyond is answered with 503.
+	MaxRequests uint32 `protobuf:"varint,5,opt,name=max_requests,json=maxRequests,proto3" json:"max_requests,omitempty"`
+	// Absent: retries have no limit but that of the route.
+	RetryBudget *RetryBudget `protobuf:"bytes,6,opt,name=retry_budget,json=retryBudget,proto3" json:"retry_budget,omitempty"`
+	Outlier     *Outlier     `protobuf:"bytes,7,opt,name=outlier,proto3" json:"outlier,omitempty"`
+	HealthCheck *HealthCheck `protobuf:"bytes,8,opt,name=health_check,json=healthCheck,proto3" json:"health_check,omitempty"`
+	// How long an endpoint that is new, or fit again, takes to get its whole share. Not for CONSISTENT_HASH.
+	SlowStart *durationpb.Duration `protobuf:"bytes,9,opt,name=slow_start,json=slowStart,proto3" json:"slow_start,omitempty"`
+	// With less than this share of the endpoints fit, all are used as if they were. Zero: only with none.
+	MinHealthyPercent uint32 `protobuf:"varint,10,opt,name=min_healthy_percent,json=minHealthyPercent,proto3" json:"min_healthy_percent,omitempty"`
+	// Of requests whose rule has none itself.
+	SessionPersistence *SessionPersistence `protobuf:"bytes,11,opt,name=session_persistence,json=sessionPersistence,proto3" json:"session_persistence,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *LoadBalancing) Reset() {
@@ -629,11 +702,555 @@ func (x *LoadBalancing) GetConnectTimeout() *durationpb.Duration {
 	return nil
 }
 
+func (x *LoadBalancing) GetHash() *HashKey {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *LoadBalancing) GetMaxRequests() uint32 {
+	if x != nil {
+		return x.MaxRequests
+	}
+	return 0
+}
+
+func (x *LoadBalancing) GetRetryBudget() *RetryBudget {
+	if x != nil {
+		return x.RetryBudget
+	}
+	return nil
+}
+
+func (x *LoadBalancing) GetOutlier() *Outlier {
+	if x != nil {
+		return x.Outlier
+	}
+	return nil
+}
+
+func (x *LoadBalancing) GetHealthCheck() *HealthCheck {
+	if x != nil {
+		return x.HealthCheck
+	}
+	return nil
+}
+
+func (x *LoadBalancing) GetSlowStart() *durationpb.Duration {
+	if x != nil {
+		return x.SlowStart
+	}
+	return nil
+}
+
+func (x *LoadBalancing) GetMinHealthyPercent() uint32 {
+	if x != nil {
+		return x.MinHealthyPercent
+	}
+	return 0
+}
+
+func (x *LoadBalancing) GetSessionPersistence() *SessionPersistence {
+	if x != nil {
+		return x.SessionPersistence
+	}
+	return nil
+}
+
+type HashKey struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Source HashKey_Source         `protobuf:"varint,1,opt,name=source,proto3,enum=nantian.gateway.v1.HashKey_Source" json:"source,omitempty"`
+	// Of HEADER (lower case) and COOKIE, and only there.
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HashKey) Reset() {
+	*x = HashKey{}
+	mi := &file_backend_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HashKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HashKey) ProtoMessage() {}
+
+func (x *HashKey) ProtoReflect() protoreflect.Message {
+	mi := &file_backend_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HashKey.ProtoReflect.Descriptor instead.
+func (*HashKey) Descriptor() ([]byte, []int) {
+	return file_backend_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *HashKey) GetSource() HashKey_Source {
+	if x != nil {
+		return x.Source
+	}
+	return HashKey_SOURCE_UNSPECIFIED
+}
+
+func (x *HashKey) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// RetryBudget bounds retries to a share of the requests of an interval. min_retries in min_interval are allowed always.
+type RetryBudget struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Percent       uint32                 `protobuf:"varint,1,opt,name=percent,proto3" json:"percent,omitempty"`
+	Interval      *durationpb.Duration   `protobuf:"bytes,2,opt,name=interval,proto3" json:"interval,omitempty"`
+	MinRetries    uint32                 `protobuf:"varint,3,opt,name=min_retries,json=minRetries,proto3" json:"min_retries,omitempty"`
+	MinInterval   *durationpb.Duration   `protobuf:"bytes,4,opt,name=min_interval,json=minInterval,proto3" json:"min_interval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryBudget) Reset() {
+	*x = RetryBudget{}
+	mi := &file_backend_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryBudget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryBudget) ProtoMessage() {}
+
+func (x *RetryBudget) ProtoReflect() protoreflect.Message {
+	mi := &file_backend_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryBudget.ProtoReflect.Descriptor instead.
+func (*RetryBudget) Descriptor() ([]byte, []int) {
+	return file_backend_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RetryBudget) GetPercent() uint32 {
+	if x != nil {
+		return x.Percent
+	}
+	return 0
+}
+
+func (x *RetryBudget) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *RetryBudget) GetMinRetries() uint32 {
+	if x != nil {
+		return x.MinRetries
+	}
+	return 0
+}
+
+func (x *RetryBudget) GetMinInterval() *durationpb.Duration {
+	if x != nil {
+		return x.MinInterval
+	}
+	return nil
+}
+
+// Outlier takes endpoints that fail out for a time, which grows by itself each time in a row.
+type Outlier struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Statuses of 500 and above in a row; zero: not looked at. For gRPC: UNKNOWN, INTERNAL, UNAVAILABLE and DATA_LOSS.
+	Consecutive_5Xx uint32 `protobuf:"varint,1,opt,name=consecutive_5xx,json=consecutive5xx,proto3" json:"consecutive_5xx,omitempty"`
+	// Of those 502, 503 and 504 (gRPC: UNAVAILABLE), and calls without an answer; zero: not looked at.
+	ConsecutiveGatewayErrors uint32               `protobuf:"varint,2,opt,name=consecutive_gateway_errors,json=consecutiveGatewayErrors,proto3" json:"consecutive_gateway_errors,omitempty"`
+	BaseEjectionTime         *durationpb.Duration `protobuf:"bytes,3,opt,name=base_ejection_time,json=baseEjectionTime,proto3" json:"base_ejection_time,omitempty"`
+	MaxEjectionTime          *durationpb.Duration `protobuf:"bytes,4,opt,name=max_ejection_time,json=maxEjectionTime,proto3" json:"max_ejection_time,omitempty"`
+	// Most endpoints that are out at once, in percent of all; one of two or more may always be.
+	MaxEjectionPercent uint32 `protobuf:"varint,5,opt,name=max_ejection_percent,json=maxEjectionPercent,proto3" json:"max_ejection_percent,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *Outlier) Reset() {
+	*x = Outlier{}
+	mi := &file_backend_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Outlier) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Outlier) ProtoMessage() {}
+
+func (x *Outlier) ProtoReflect() protoreflect.Message {
+	mi := &file_backend_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Outlier.ProtoReflect.Descriptor instead.
+func (*Outlier) Descriptor() ([]byte, []int) {
+	return file_backend_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Outlier) GetConsecutive_5Xx() uint32 {
+	if x != nil {
+		return x.Consecutive_5Xx
+	}
+	return 0
+}
+
+func (x *Outlier) GetConsecutiveGatewayErrors() uint32 {
+	if x != nil {
+		return x.ConsecutiveGatewayErrors
+	}
+	return 0
+}
+
+func (x *Outlier) GetBaseEjectionTime() *durationpb.Duration {
+	if x != nil {
+		return x.BaseEjectionTime
+	}
+	return nil
+}
+
+func (x *Outlier) GetMaxEjectionTime() *durationpb.Duration {
+	if x != nil {
+		return x.MaxEjectionTime
+	}
+	return nil
+}
+
+func (x *Outlier) GetMaxEjectionPercent() uint32 {
+	if x != nil {
+		return x.MaxEjectionPercent
+	}
+	return 0
+}
+
+// HealthCheck asks each endpoint whether it is well.
+type HealthCheck struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Interval *durationpb.Duration   `protobuf:"bytes,1,opt,name=interval,proto3" json:"interval,omitempty"`
+	Timeout  *durationpb.Duration   `protobuf:"bytes,2,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// Failures in a row after which an endpoint gets no requests, and successes after which it does again.
+	UnhealthyThreshold uint32 `protobuf:"varint,3,opt,name=unhealthy_threshold,json=unhealthyThreshold,proto3" json:"unhealthy_threshold,omitempty"`
+	HealthyThreshold   uint32 `protobuf:"varint,4,opt,name=healthy_threshold,json=healthyThreshold,proto3" json:"healthy_threshold,omitempty"`
+	// Zero: that of the endpoint.
+	Port uint32 `protobuf:"varint,5,opt,name=port,proto3" json:"port,omitempty"`
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*HealthCheck_Http
+	//	*HealthCheck_Tcp
+	//	*HealthCheck_Grpc
+	Kind          isHealthCheck_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HealthCheck) Reset() {
+	*x = HealthCheck{}
+	mi := &file_backend_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HealthCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HealthCheck) ProtoMessage() {}
+
+func (x *HealthCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_backend_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
+func (*HealthCheck) Descriptor() ([]byte, []int) {
+	return file_backend_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *HealthCheck) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetUnhealthyThreshold() uint32 {
+	if x != nil {
+		return x.UnhealthyThreshold
+	}
+	return 0
+}
+
+func (x *HealthCheck) GetHealthyThreshold() uint32 {
+	if x != nil {
+		return x.HealthyThreshold
+	}
+	return 0
+}
+
+func (x *HealthCheck) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *HealthCheck) GetKind() isHealthCheck_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetHttp() *HTTPCheck {
+	if x != nil {
+		if x, ok := x.Kind.(*HealthCheck_Http); ok {
+			return x.Http
+		}
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetTcp() *TCPCheck {
+	if x != nil {
+		if x, ok := x.Kind.(*HealthCheck_Tcp); ok {
+			return x.Tcp
+		}
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetGrpc() *GRPCCheck {
+	if x != nil {
+		if x, ok := x.Kind.(*HealthCheck_Grpc); ok {
+			return x.Grpc
+		}
+	}
+	return nil
+}
+
+type isHealthCheck_Kind interface {
+	isHealthCheck_Kind()
+}
+
+type HealthCheck_Http struct {
+	Http *HTTPCheck `protobuf:"bytes,6,opt,name=http,proto3,oneof"`
+}
+
+type HealthCheck_Tcp struct {
+	Tcp *TCPCheck `protobuf:"bytes,7,opt,name=tcp,proto3,oneof"`
+}
+
+type HealthCheck_Grpc struct {
+	Grpc *GRPCCheck `protobuf:"bytes,8,opt,name=grpc,proto3,oneof"`
+}
+
+func (*HealthCheck_Http) isHealthCheck_Kind() {}
+
+func (*HealthCheck_Tcp) isHealthCheck_Kind() {}
+
+func (*HealthCheck_Grpc) isHealthCheck_Kind() {}
+
+// HTTPCheck is a GET in the backend's protocol.
+type HTTPCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Path  string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Empty: the address of the endpoint.
+	Host string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	// Empty: 200 to 299.
+	Statuses      []uint32 `protobuf:"varint,3,rep,packed,name=statuses,proto3" json:"statuses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HTTPCheck) Reset() {
+	*x = HTTPCheck{}
+	mi := &file_backend_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HTTPCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HTTPCheck) ProtoMessage() {}
+
+func (x *HTTPCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_backend_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HTTPCheck.ProtoReflect.Descriptor instead.
+func (*HTTPCheck) Descriptor() ([]byte, []int) {
+	return file_backend_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *HTTPCheck) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *HTTPCheck) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *HTTPCheck) GetStatuses() []uint32 {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
+// TCPCheck makes a connection, and TLS where the backend speaks that.
+type TCPCheck struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TCPCheck) Reset() {
+	*x = TCPCheck{}
+	mi := &file_backend_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TCPCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TCPCheck) ProtoMessage() {}
+
+func (x *TCPCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_backend_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TCPCheck.ProtoReflect.Descriptor instead.
+func (*TCPCheck) Descriptor() ([]byte, []int) {
+	return file_backend_proto_rawDescGZIP(), []int{11}
+}
+
+// GRPCCheck calls grpc.health.v1.Health/Check.
+type GRPCCheck struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Service       string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GRPCCheck) Reset() {
+	*x = GRPCCheck{}
+	mi := &file_backend_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GRPCCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GRPCCheck) ProtoMessage() {}
+
+func (x *GRPCCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_backend_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GRPCCheck.ProtoReflect.Descriptor instead.
+func (*GRPCCheck) Descriptor() ([]byte, []int) {
+	return file_backend_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GRPCCheck) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
 var File_backend_proto protoreflect.FileDescriptor
 
 const file_backend_proto_rawDesc = "" +
 	"\n" +
-	"\rbackend.proto\x12\x12nantian.gateway.v1\x1a\x1egoogle/protobuf/duration.proto\"\xda\x03\n" +
+	"\rbackend.proto\x12\x12nantian.gateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\vroute.proto\"\xda\x03\n" +
 	"\aBackend\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12?\n" +
 	"\bprotocol\x18\x02 \x01(\x0e2#.nantian.gateway.v1.BackendProtocolR\bprotocol\x120\n" +
@@ -662,17 +1279,68 @@ const file_backend_proto_rawDesc = "" +
 	"\x03SAN\x12\x1c\n" +
 	"\bhostname\x18\x01 \x01(\tH\x00R\bhostname\x12\x12\n" +
 	"\x03uri\x18\x02 \x01(\tH\x00R\x03uriB\x06\n" +
-	"\x04kind\"\x88\x02\n" +
+	"\x04kind\"\xde\x05\n" +
 	"\rLoadBalancing\x12@\n" +
 	"\x06policy\x18\x01 \x01(\x0e2(.nantian.gateway.v1.LoadBalancing.PolicyR\x06policy\x12\"\n" +
 	"\rmax_in_flight\x18\x02 \x01(\rR\vmaxInFlight\x12B\n" +
-	"\x0fconnect_timeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x0econnectTimeout\"M\n" +
+	"\x0fconnect_timeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x0econnectTimeout\x12/\n" +
+	"\x04hash\x18\x04 \x01(\v2\x1b.nantian.gateway.v1.HashKeyR\x04hash\x12!\n" +
+	"\fmax_requests\x18\x05 \x01(\rR\vmaxRequests\x12B\n" +
+	"\fretry_budget\x18\x06 \x01(\v2\x1f.nantian.gateway.v1.RetryBudgetR\vretryBudget\x125\n" +
+	"\aoutlier\x18\a \x01(\v2\x1b.nantian.gateway.v1.OutlierR\aoutlier\x12B\n" +
+	"\fhealth_check\x18\b \x01(\v2\x1f.nantian.gateway.v1.HealthCheckR\vhealthCheck\x128\n" +
+	"\n" +
+	"slow_start\x18\t \x01(\v2\x19.google.protobuf.DurationR\tslowStart\x12.\n" +
+	"\x13min_healthy_percent\x18\n" +
+	" \x01(\rR\x11minHealthyPercent\x12W\n" +
+	"\x13session_persistence\x18\v \x01(\v2&.nantian.gateway.v1.SessionPersistenceR\x12sessionPersistence\"M\n" +
 	"\x06Policy\x12\x0f\n" +
 	"\vROUND_ROBIN\x10\x00\x12\x11\n" +
 	"\rLEAST_REQUEST\x10\x01\x12\n" +
 	"\n" +
 	"\x06RANDOM\x10\x02\x12\x13\n" +
-	"\x0fCONSISTENT_HASH\x10\x03*d\n" +
+	"\x0fCONSISTENT_HASH\x10\x03\"\xb0\x01\n" +
+	"\aHashKey\x12:\n" +
+	"\x06source\x18\x01 \x01(\x0e2\".nantian.gateway.v1.HashKey.SourceR\x06source\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"U\n" +
+	"\x06Source\x12\x16\n" +
+	"\x12SOURCE_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tSOURCE_IP\x10\x01\x12\n" +
+	"\n" +
+	"\x06HEADER\x10\x02\x12\n" +
+	"\n" +
+	"\x06COOKIE\x10\x03\x12\f\n" +
+	"\bHOSTNAME\x10\x04\"\xbd\x01\n" +
+	"\vRetryBudget\x12\x18\n" +
+	"\apercent\x18\x01 \x01(\rR\apercent\x125\n" +
+	"\binterval\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\binterval\x12\x1f\n" +
+	"\vmin_retries\x18\x03 \x01(\rR\n" +
+	"minRetries\x12<\n" +
+	"\fmin_interval\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\vminInterval\"\xb2\x02\n" +
+	"\aOutlier\x12'\n" +
+	"\x0fconsecutive_5xx\x18\x01 \x01(\rR\x0econsecutive5xx\x12<\n" +
+	"\x1aconsecutive_gateway_errors\x18\x02 \x01(\rR\x18consecutiveGatewayErrors\x12G\n" +
+	"\x12base_ejection_time\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x10baseEjectionTime\x12E\n" +
+	"\x11max_ejection_time\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x0fmaxEjectionTime\x120\n" +
+	"\x14max_ejection_percent\x18\x05 \x01(\rR\x12maxEjectionPercent\"\x8f\x03\n" +
+	"\vHealthCheck\x125\n" +
+	"\binterval\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\binterval\x123\n" +
+	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12/\n" +
+	"\x13unhealthy_threshold\x18\x03 \x01(\rR\x12unhealthyThreshold\x12+\n" +
+	"\x11healthy_threshold\x18\x04 \x01(\rR\x10healthyThreshold\x12\x12\n" +
+	"\x04port\x18\x05 \x01(\rR\x04port\x123\n" +
+	"\x04http\x18\x06 \x01(\v2\x1d.nantian.gateway.v1.HTTPCheckH\x00R\x04http\x120\n" +
+	"\x03tcp\x18\a \x01(\v2\x1c.nantian.gateway.v1.TCPCheckH\x00R\x03tcp\x123\n" +
+	"\x04grpc\x18\b \x01(\v2\x1d.nantian.gateway.v1.GRPCCheckH\x00R\x04grpcB\x06\n" +
+	"\x04kind\"O\n" +
+	"\tHTTPCheck\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\x12\x1a\n" +
+	"\bstatuses\x18\x03 \x03(\rR\bstatuses\"\n" +
+	"\n" +
+	"\bTCPCheck\"%\n" +
+	"\tGRPCCheck\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice*d\n" +
 	"\x0fBackendProtocol\x12 \n" +
 	"\x1cBACKEND_PROTOCOL_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05HTTP1\x10\x01\x12\a\n" +
@@ -692,35 +1360,60 @@ func file_backend_proto_rawDescGZIP() []byte {
 	return file_backend_proto_rawDescData
 }
 
-var file_backend_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_backend_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_backend_proto_goTypes = []any{
 	(BackendProtocol)(0),        // 0: nantian.gateway.v1.BackendProtocol
 	(Backend_ProxyProtocol)(0),  // 1: nantian.gateway.v1.Backend.ProxyProtocol
 	(LoadBalancing_Policy)(0),   // 2: nantian.gateway.v1.LoadBalancing.Policy
-	(*Backend)(nil),             // 3: nantian.gateway.v1.Backend
-	(*EndpointsRef)(nil),        // 4: nantian.gateway.v1.EndpointsRef
-	(*Hostname)(nil),            // 5: nantian.gateway.v1.Hostname
-	(*BackendTLS)(nil),          // 6: nantian.gateway.v1.BackendTLS
-	(*SAN)(nil),                 // 7: nantian.gateway.v1.SAN
-	(*LoadBalancing)(nil),       // 8: nantian.gateway.v1.LoadBalancing
-	(*durationpb.Duration)(nil), // 9: google.protobuf.Duration
+	(HashKey_Source)(0),         // 3: nantian.gateway.v1.HashKey.Source
+	(*Backend)(nil),             // 4: nantian.gateway.v1.Backend
+	(*EndpointsRef)(nil),        // 5: nantian.gateway.v1.EndpointsRef
+	(*Hostname)(nil),            // 6: nantian.gateway.v1.Hostname
+	(*BackendTLS)(nil),          // 7: nantian.gateway.v1.BackendTLS
+	(*SAN)(nil),                 // 8: nantian.gateway.v1.SAN
+	(*LoadBalancing)(nil),       // 9: nantian.gateway.v1.LoadBalancing
+	(*HashKey)(nil),             // 10: nantian.gateway.v1.HashKey
+	(*RetryBudget)(nil),         // 11: nantian.gateway.v1.RetryBudget
+	(*Outlier)(nil),             // 12: nantian.gateway.v1.Outlier
+	(*HealthCheck)(nil),         // 13: nantian.gateway.v1.HealthCheck
+	(*HTTPCheck)(nil),           // 14: nantian.gateway.v1.HTTPCheck
+	(*TCPCheck)(nil),            // 15: nantian.gateway.v1.TCPCheck
+	(*GRPCCheck)(nil),           // 16: nantian.gateway.v1.GRPCCheck
+	(*durationpb.Duration)(nil), // 17: google.protobuf.Duration
+	(*SessionPersistence)(nil),  // 18: nantian.gateway.v1.SessionPersistence
 }
 var file_backend_proto_depIdxs = []int32{
-	0, // 0: nantian.gateway.v1.Backend.protocol:type_name -> nantian.gateway.v1.BackendProtocol
-	6, // 1: nantian.gateway.v1.Backend.tls:type_name -> nantian.gateway.v1.BackendTLS
-	8, // 2: nantian.gateway.v1.Backend.load_balancing:type_name -> nantian.gateway.v1.LoadBalancing
-	4, // 3: nantian.gateway.v1.Backend.endpoints:type_name -> nantian.gateway.v1.EndpointsRef
-	5, // 4: nantian.gateway.v1.Backend.hostname:type_name -> nantian.gateway.v1.Hostname
-	1, // 5: nantian.gateway.v1.Backend.proxy_protocol:type_name -> nantian.gateway.v1.Backend.ProxyProtocol
-	7, // 6: nantian.gateway.v1.BackendTLS.sans:type_name -> nantian.gateway.v1.SAN
-	2, // 7: nantian.gateway.v1.LoadBalancing.policy:type_name -> nantian.gateway.v1.LoadBalancing.Policy
-	9, // 8: nantian.gateway.v1.LoadBalancing.connect_timeout:type_name -> google.protobuf.Duration
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	0,  // 0: nantian.gateway.v1.Backend.protocol:type_name -> nantian.gateway.v1.BackendProtocol
+	7,  // 1: nantian.gateway.v1.Backend.tls:type_name -> nantian.gateway.v1.BackendTLS
+	9,  // 2: nantian.gateway.v1.Backend.load_balancing:type_name -> nantian.gateway.v1.LoadBalancing
+	5,  // 3: nantian.gateway.v1.Backend.endpoints:type_name -> nantian.gateway.v1.EndpointsRef
+	6,  // 4: nantian.gateway.v1.Backend.hostname:type_name -> nantian.gateway.v1.Hostname
+	1,  // 5: nantian.gateway.v1.Backend.proxy_protocol:type_name -> nantian.gateway.v1.Backend.ProxyProtocol
+	8,  // 6: nantian.gateway.v1.BackendTLS.sans:type_name -> nantian.gateway.v1.SAN
+	2,  // 7: nantian.gateway.v1.LoadBalancing.policy:type_name -> nantian.gateway.v1.LoadBalancing.Policy
+	17, // 8: nantian.gateway.v1.LoadBalancing.connect_timeout:type_name -> google.protobuf.Duration
+	10, // 9: nantian.gateway.v1.LoadBalancing.hash:type_name -> nantian.gateway.v1.HashKey
+	11, // 10: nantian.gateway.v1.LoadBalancing.retry_budget:type_name -> nantian.gateway.v1.RetryBudget
+	12, // 11: nantian.gateway.v1.LoadBalancing.outlier:type_name -> nantian.gateway.v1.Outlier
+	13, // 12: nantian.gateway.v1.LoadBalancing.health_check:type_name -> nantian.gateway.v1.HealthCheck
+	17, // 13: nantian.gateway.v1.LoadBalancing.slow_start:type_name -> google.protobuf.Duration
+	18, // 14: nantian.gateway.v1.LoadBalancing.session_persistence:type_name -> nantian.gateway.v1.SessionPersistence
+	3,  // 15: nantian.gateway.v1.HashKey.source:type_name -> nantian.gateway.v1.HashKey.Source
+	17, // 16: nantian.gateway.v1.RetryBudget.interval:type_name -> google.protobuf.Duration
+	17, // 17: nantian.gateway.v1.RetryBudget.min_interval:type_name -> google.protobuf.Duration
+	17, // 18: nantian.gateway.v1.Outlier.base_ejection_time:type_name -> google.protobuf.Duration
+	17, // 19: nantian.gateway.v1.Outlier.max_ejection_time:type_name -> google.protobuf.Duration
+	17, // 20: nantian.gateway.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
+	17, // 21: nantian.gateway.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
+	14, // 22: nantian.gateway.v1.HealthCheck.http:type_name -> nantian.gateway.v1.HTTPCheck
+	15, // 23: nantian.gateway.v1.HealthCheck.tcp:type_name -> nantian.gateway.v1.TCPCheck
+	16, // 24: nantian.gateway.v1.HealthCheck.grpc:type_name -> nantian.gateway.v1.GRPCCheck
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_backend_proto_init() }
@@ -728,6 +1421,7 @@ func file_backend_proto_init() {
 	if File_backend_proto != nil {
 		return
 	}
+	file_route_proto_init()
 	file_backend_proto_msgTypes[0].OneofWrappers = []any{
 		(*Backend_Endpoints)(nil),
 		(*Backend_Hostname)(nil),
@@ -736,13 +1430,18 @@ func file_backend_proto_init() {
 		(*SAN_Hostname)(nil),
 		(*SAN_Uri)(nil),
 	}
+	file_backend_proto_msgTypes[9].OneofWrappers = []any{
+		(*HealthCheck_Http)(nil),
+		(*HealthCheck_Tcp)(nil),
+		(*HealthCheck_Grpc)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_backend_proto_rawDesc), len(file_backend_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   6,
+			NumEnums:      4,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

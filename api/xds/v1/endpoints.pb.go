@@ -84,7 +84,9 @@ type Endpoint struct {
 	Weight uint32 `protobuf:"varint,3,opt,name=weight,proto3" json:"weight,omitempty"`
 	Zone   string `protobuf:"bytes,4,opt,name=zone,proto3" json:"zone,omitempty"`
 	// Terminating and still serving: used when nothing else is left.
-	Draining      bool `protobuf:"varint,5,opt,name=draining,proto3" json:"draining,omitempty"`
+	Draining bool `protobuf:"varint,5,opt,name=draining,proto3" json:"draining,omitempty"`
+	// Zones whose traffic the endpoint should get (hints of EndpointSlices). Heeded when all endpoints that are fit have them.
+	ForZones      []string `protobuf:"bytes,6,rep,name=for_zones,json=forZones,proto3" json:"for_zones,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -154,6 +156,13 @@ func (x *Endpoint) GetDraining() bool {
 	return false
 }
 
+func (x *Endpoint) GetForZones() []string {
+	if x != nil {
+		return x.ForZones
+	}
+	return nil
+}
+
 var File_endpoints_proto protoreflect.FileDescriptor
 
 const file_endpoints_proto_rawDesc = "" +
@@ -161,13 +170,14 @@ const file_endpoints_proto_rawDesc = "" +
 	"\x0fendpoints.proto\x12\x12nantian.gateway.v1\"Y\n" +
 	"\tEndpoints\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12:\n" +
-	"\tendpoints\x18\x02 \x03(\v2\x1c.nantian.gateway.v1.EndpointR\tendpoints\"\x80\x01\n" +
+	"\tendpoints\x18\x02 \x03(\v2\x1c.nantian.gateway.v1.EndpointR\tendpoints\"\x9d\x01\n" +
 	"\bEndpoint\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x12\x16\n" +
 	"\x06weight\x18\x03 \x01(\rR\x06weight\x12\x12\n" +
 	"\x04zone\x18\x04 \x01(\tR\x04zone\x12\x1a\n" +
-	"\bdraining\x18\x05 \x01(\bR\bdrainingB0Z.github.com/nantian-gw/nantian/api/xds/v1;xdsv1b\x06proto3"
+	"\bdraining\x18\x05 \x01(\bR\bdraining\x12\x1b\n" +
+	"\tfor_zones\x18\x06 \x03(\tR\bforZonesB0Z.github.com/nantian-gw/nantian/api/xds/v1;xdsv1b\x06proto3"
 
 var (
 	file_endpoints_proto_rawDescOnce sync.Once

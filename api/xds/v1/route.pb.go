@@ -1833,13 +1833,13 @@ func (x *Retry) GetCodes() []uint32 {
 }
 
 type SessionPersistence struct {
-	state           protoimpl.MessageState  `protogen:"open.v1"`
-	Kind            SessionPersistence_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=nantian.gateway.v1.SessionPersistence_Kind" json:"kind,omitempty"`
-	Name            string                  `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	AbsoluteTimeout *durationpb.Duration    `protobuf:"bytes,3,opt,name=absolute_timeout,json=absoluteTimeout,proto3" json:"absolute_timeout,omitempty"`
-	IdleTimeout     *durationpb.Duration    `protobuf:"bytes,4,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
+	state protoimpl.MessageState  `protogen:"open.v1"`
+	Kind  SessionPersistence_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=nantian.gateway.v1.SessionPersistence_Kind" json:"kind,omitempty"`
+	// Empty: a name made of the route's, or the backend's.
+	Name            string               `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	AbsoluteTimeout *durationpb.Duration `protobuf:"bytes,3,opt,name=absolute_timeout,json=absoluteTimeout,proto3" json:"absolute_timeout,omitempty"`
 	// Cookie lifetime "Permanent": Max-Age is sent.
-	Permanent     bool `protobuf:"varint,5,opt,name=permanent,proto3" json:"permanent,omitempty"`
+	Permanent     bool `protobuf:"varint,4,opt,name=permanent,proto3" json:"permanent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1891,13 +1891,6 @@ func (x *SessionPersistence) GetName() string {
 func (x *SessionPersistence) GetAbsoluteTimeout() *durationpb.Duration {
 	if x != nil {
 		return x.AbsoluteTimeout
-	}
-	return nil
-}
-
-func (x *SessionPersistence) GetIdleTimeout() *durationpb.Duration {
-	if x != nil {
-		return x.IdleTimeout
 	}
 	return nil
 }
@@ -2034,13 +2027,12 @@ const file_route_proto_rawDesc = "" +
 	"\x05Retry\x12\x1a\n" +
 	"\battempts\x18\x01 \x01(\rR\battempts\x123\n" +
 	"\abackoff\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\abackoff\x12\x14\n" +
-	"\x05codes\x18\x03 \x03(\rR\x05codes\"\xc1\x02\n" +
+	"\x05codes\x18\x03 \x03(\rR\x05codes\"\x83\x02\n" +
 	"\x12SessionPersistence\x12?\n" +
 	"\x04kind\x18\x01 \x01(\x0e2+.nantian.gateway.v1.SessionPersistence.KindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12D\n" +
-	"\x10absolute_timeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x0fabsoluteTimeout\x12<\n" +
-	"\fidle_timeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\vidleTimeout\x12\x1c\n" +
-	"\tpermanent\x18\x05 \x01(\bR\tpermanent\"4\n" +
+	"\x10absolute_timeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x0fabsoluteTimeout\x12\x1c\n" +
+	"\tpermanent\x18\x04 \x01(\bR\tpermanent\"4\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
@@ -2132,12 +2124,11 @@ var file_route_proto_depIdxs = []int32{
 	26, // 37: nantian.gateway.v1.Retry.backoff:type_name -> google.protobuf.Duration
 	1,  // 38: nantian.gateway.v1.SessionPersistence.kind:type_name -> nantian.gateway.v1.SessionPersistence.Kind
 	26, // 39: nantian.gateway.v1.SessionPersistence.absolute_timeout:type_name -> google.protobuf.Duration
-	26, // 40: nantian.gateway.v1.SessionPersistence.idle_timeout:type_name -> google.protobuf.Duration
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_route_proto_init() }

@@ -13,10 +13,7 @@ func (v *validator) backend(b *Backend) {
 		v.in("tls", func() { v.backendTLS(b.GetTls()) })
 	}
 	if lb := b.GetLoadBalancing(); lb != nil {
-		v.in("load_balancing", func() {
-			v.enum("policy", lb.GetPolicy())
-			v.duration("connect_timeout", lb.GetConnectTimeout())
-		})
+		v.in("load_balancing", func() { v.balancing(lb) })
 	}
 	switch m := b.GetKind().(type) {
 	case *Backend_Endpoints:

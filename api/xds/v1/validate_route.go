@@ -146,7 +146,9 @@ func (v *validator) session(s *SessionPersistence) {
 			v.token("name", s.GetName())
 		}
 		v.duration("absolute_timeout", s.GetAbsoluteTimeout())
-		v.duration("idle_timeout", s.GetIdleTimeout())
+		if s.GetPermanent() && (s.GetKind() != SessionPersistence_COOKIE || s.GetAbsoluteTimeout().AsDuration() <= 0) {
+			v.fail("permanent", "is for cookies with an absolute_timeout")
+		}
 	})
 }
 
