@@ -8,6 +8,7 @@ import (
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/filter"
 	"github.com/nantian-gw/nantian/gateway/table"
+	"github.com/nantian-gw/nantian/gateway/upstream"
 )
 
 // noHandlers builds tables whose requests go nowhere: what is tested is which table there is.
@@ -18,6 +19,7 @@ func (noHandlers) Models(string, map[string]*xdsv1.Resource, *table.Clusters) (t
 	return nil, nil
 }
 func (noHandlers) Policies([]*xdsv1.Policy) (filter.Chain, error) { return filter.Chain{}, nil }
+func (noHandlers) Cluster(c upstream.Config) *upstream.Cluster    { return upstream.NewCluster(c) }
 func (noHandlers) Mirrored(string, filter.Outcome)                {}
 
 func listener() *xdsv1.Resource {
