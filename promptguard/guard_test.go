@@ -177,7 +177,11 @@ func TestStreamMix(t *testing.T) {
 	s := mixed(t)
 	words := strings.Fields(strings.Join(samples, " "))
 	r := rand.New(rand.NewPCG(7, 7))
-	for n := range 1500 {
+	rounds := 1500
+	if raceEnabled {
+		rounds = 60
+	}
+	for n := range rounds {
 		var b strings.Builder
 		for range r.IntN(30) {
 			w := words[r.IntN(len(words))]

@@ -14,7 +14,11 @@ func TestHostileTexts(t *testing.T) {
 	s := compile(t, all(promptguard.Mask), own)
 	for _, unit := range []string{"+49 30 901820 ", "(415) 555-2671 ", "4111 ", "1.", "1:", "a@", "a.b@c.", "eyJhbGci", "ignore all ", "password=a1",
 		"https://a:", "-----BEGIN PRIVATE KEY-----\n", "foo", "\u200b", "іgnore ", "aGVsbG8gd29ybGQgaGVsbG8gd29ybGQg ", "DE89", "z", "ghp_"} {
-		text := []byte(strings.Repeat(unit, 16<<10/len(unit)))
+		size := 16 << 10
+		if raceEnabled {
+			size = 1 << 10 // a sixteenth, since each step takes some twenty times as long
+		}
+		text := []byte(strings.Repeat(unit, size/len(unit)))
 		start := time.Now()
 		if _, err := s.Inspect(t.Context(), promptguard.Text{Content: text}); err != nil {
 			t.Errorf("%q: %v", unit, err)
@@ -31,7 +35,7 @@ func TestHostileTexts(t *testing.T) {
 			text = text[n:]
 		}
 		// Some 300 ms on a quiet machine at the most.
-		if d := time.Since(start); d > 20*time.Second {
+		if d := time.Since(start); d > 20*time.Second && !raceEnabled {
 			t.Errorf("%q takes %v", unit, d)
 		}
 	}

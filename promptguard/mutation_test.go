@@ -40,7 +40,11 @@ func TestMutations(t *testing.T) {
 		}
 	}
 	r := rand.New(rand.NewPCG(11, 12))
-	for n := range uint64(4000) {
+	rounds := uint64(4000)
+	if raceEnabled {
+		rounds = 200
+	}
+	for n := range rounds {
 		text := mutate(r, []byte(texts[r.IntN(len(texts))]+texts[r.IntN(len(texts))]))
 		if len(text) > 4096 {
 			continue

@@ -1,0 +1,5 @@
+//go:build !race
+
+package promptguard_test
+
+const raceEnabled = false
