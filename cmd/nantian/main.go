@@ -67,7 +67,7 @@ func newRootCommand() *cobra.Command {
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, c.CommandPath())}
 	})
 	cmd.AddCommand(newRunCommand(), newControllerCommand(), newProxyCommand(),
-		newSimulateCommand(), newValidateCommand(), newTranslateCommand(), newTokensCommand(), newBenchCommand(), newVersionCommand())
+		newSimulateCommand(), newValidateCommand(), newTranslateCommand(), newTokensCommand(), newExplainCommand(), newBenchCommand(), newVersionCommand())
 	return cmd
 }
 

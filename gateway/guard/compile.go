@@ -42,6 +42,18 @@ func (s *Stage) Strict() bool { return s != nil && s.strict }
 // Asks says whether a webhook is asked, which may take a while.
 func (s *Stage) Asks() bool { return s != nil && len(s.hooks) > 0 }
 
+// Webhooks names the rules that ask a service, with their policies.
+func (s *Stage) Webhooks() []string {
+	if s == nil {
+		return nil
+	}
+	var names []string
+	for _, h := range s.hooks {
+		names = append(names, h.id)
+	}
+	return names
+}
+
 // Rules lists the rules by their ids.
 func (s *Stage) Rules() map[string]*Rule { return s.rules }
 

@@ -30,6 +30,9 @@ type Place struct {
 	Start, End int
 }
 
+// Blocks says whether the request would be refused for it.
+func (p *Place) Blocks() bool { return !p.Monitor && p.Action == promptguard.Block }
+
 // Session guards one call. It is pooled and belongs to one goroutine at a time. What it remembers of masked values lives and dies
 // with it.
 type Session struct {
@@ -146,9 +149,7 @@ func (e *Refusal) AI() *ai.Error {
 func blocked(st *Stage, fs []promptguard.Finding) *Refusal {
 	for i := range fs {
 		if fs[i].Action == promptguard.Block {
-			r := st.rules[fs[i].Rule]
-			return &Refusal{Rule: r, Code: CodeBlocked, Status: http.StatusBadRequest,
-				text: fmt.Sprintf("the %s was blocked by the rule %q of a prompt guard", st.side, r.Name)}
+			return BlockedBy(st.rules[fs[i].Rule], st.side)
 		}
 	}
 	return &Refusal{Code: CodeBlocked, Status: http.StatusBadRequest, text: fmt.Sprintf("the %s was blocked by a prompt guard", st.side)}
@@ -160,6 +161,11 @@ func unscannable(st *Stage, why string) *Refusal {
 		side = st.side
 	}
 	return &Refusal{Code: CodeUnscannable, Status: http.StatusBadRequest, text: fmt.Sprintf("the %s cannot be checked by the prompt guard: %s", side, why)}
+}
+
+// BlockedBy is the refusal of what a rule blocks.
+func BlockedBy(r *Rule, side Side) *Refusal {
+	return &Refusal{Rule: r, Code: CodeBlocked, Status: http.StatusBadRequest, text: fmt.Sprintf("the %s was blocked by the rule %q of a prompt guard", side, r.Name)}
 }
 
 // Unchangeable is the refusal of a request in which a rule would change what cannot be changed.

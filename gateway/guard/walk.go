@@ -27,7 +27,7 @@ func (s *Session) Body(ctx context.Context, st *Stage, client ai.Schema, body, d
 		return nil, err
 	}
 	out := w.result()
-	if st.Asks() {
+	if st.Asks() && s.Trace == nil {
 		if err := s.ask(ctx, st, w, root, &out); err != nil {
 			return nil, err
 		}
