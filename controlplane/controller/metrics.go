@@ -9,6 +9,7 @@ import (
 	"github.com/nantian-gw/nantian/controlplane"
 	"github.com/nantian-gw/nantian/controlplane/acks"
 	"github.com/nantian-gw/nantian/controlplane/resources"
+	"github.com/nantian-gw/nantian/controlplane/xds"
 )
 
 // metrics are the instruments of a replica.
@@ -102,4 +103,18 @@ func (m *metrics) lead(leading bool) {
 	if leading {
 		m.leader.Set(1)
 	}
+}
+
+// Instruments is a registry with all instruments of a Controller, each with a value: their documentation is made from it.
+func Instruments() *prometheus.Registry {
+	m, r := newMetrics(), acks.NewRecorder()
+	r.Changed(xds.DataPlane{Stream: 1, Group: "ns/gateway"})
+	m.follow(r)
+	m.translated(time.Second, nil)
+	m.objects.WithLabelValues("Gateway").Set(1)
+	m.statusWritten("written")
+	m.provisioned("applied")
+	m.failed("statuses")
+	m.lead(true)
+	return m.registry
 }

@@ -103,9 +103,8 @@ func (h *history) answer(g translate.Gateway, a acks.Group) answer {
 
 // complete adds to the status of a Gateway its addresses, and decides Programmed by what data planes answered. It stays True
 // across restarts of either plane: what was acknowledged once for a generation was.
-func complete(u status.Update, g translate.Gateway, at provision.Addressing, a answer) status.Update {
+func complete(u status.Update, live gatewayv1.GatewayStatus, at provision.Addressing, a answer) status.Update {
 	u.Addresses = at.Addresses
-	live := g.Object.Status
 	u.Conditions = slices.Clone(u.Conditions)
 	for i, c := range u.Conditions {
 		if c.Type == string(gatewayv1.GatewayConditionProgrammed) && c.Status == metav1.ConditionTrue {

@@ -3,6 +3,8 @@ package controller
 import (
 	"context"
 
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
 	"github.com/nantian-gw/nantian/controlplane"
 	"github.com/nantian-gw/nantian/controlplane/acks"
 	"github.com/nantian-gw/nantian/controlplane/provision"
@@ -37,9 +39,17 @@ func (c *Controller) complete(view *controlplane.View, answers map[string]acks.G
 			u.Features = translate.SupportedFeatures()
 		}
 		if g, ok := gateways[u.Ref]; ok {
-			u = complete(u, g, provision.Addresses(view.Set, g), c.history.answer(g, answers[string(g.Group)]))
+			u = complete(u, live(view, g), provision.Addresses(view.Set, g), c.history.answer(g, answers[string(g.Group)]))
 		}
 		out[i] = u
 	}
 	return out
+}
+
+// live is the status of a Gateway as it is now; the one that was translated may be older.
+func live(view *controlplane.View, g translate.Gateway) gatewayv1.GatewayStatus {
+	if now, ok := view.Set.Gateways.Get(g.Object.Namespace, g.Object.Name); ok {
+		return now.Status
+	}
+	return g.Object.Status
 }

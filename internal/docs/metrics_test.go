@@ -13,6 +13,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/nantian-gw/nantian/ai"
+	"github.com/nantian-gw/nantian/controlplane/controller"
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/guard"
 	"github.com/nantian-gw/nantian/gateway/l4"
@@ -35,26 +36,34 @@ that matched no route has empty labels.
 func TestMetrics(t *testing.T) {
 	m := observe.NewMetrics()
 	use(m)
-	families, err := m.Registry().Gather()
+	var b strings.Builder
+	b.WriteString(metricsIntroduction)
+	instruments(t, &b, m.Registry())
+	b.WriteString("\n## Control plane\n\nWhat `nantian controller` serves beside the usual ones, on the listener of `--health`.\n\n" +
+		"| metric | type | labels | meaning |\n|---|---|---|---|\n")
+	instruments(t, &b, controller.Instruments())
+	generated(t, "reference/metrics.md", b.String())
+}
+
+// instruments writes a line for each instrument of a registry.
+func instruments(t *testing.T, b *strings.Builder, r *prometheus.Registry) {
+	families, err := r.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := described(m.Registry())
-	var b strings.Builder
-	b.WriteString(metricsIntroduction)
+	all := described(r)
 	for _, f := range families {
 		delete(all, f.GetName())
 		if strings.HasPrefix(f.GetName(), "go_") || strings.HasPrefix(f.GetName(), "process_") {
 			continue
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.GetName(), strings.ToLower(f.GetType().String()), labels(f), cell(f.GetHelp()))
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", f.GetName(), strings.ToLower(f.GetType().String()), labels(f), cell(f.GetHelp()))
 	}
 	for name := range all {
 		if strings.HasPrefix(name, "nantian_") || strings.HasPrefix(name, "gen_ai_") {
 			t.Errorf("the test gives %s no value: add it to use", name)
 		}
 	}
-	generated(t, "reference/metrics.md", b.String())
 }
 
 // use gives each instrument a value, so that it is gathered.

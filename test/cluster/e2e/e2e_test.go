@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // models is the quickstart with a simulated provider that runs as a pod.
@@ -269,4 +270,149 @@ func TestControlPlaneIsAway(t *testing.T) {
 		return err
 	})
 	answers(t, at, "sim", 200)
+}
+
+// A data plane crashes: the others serve, and it comes back.
+func TestDataPlaneIsKilled(t *testing.T) {
+	ns := namespace(t)
+	apply(t, ns, models)
+	at := gateway(t, ns, "ai")
+	answers(t, at, "sim", 200)
+	if err := shared.WaitAvailable(within(t), ns, "ai-nantian"); err != nil {
+		t.Fatal(err)
+	}
+	pods, err := shared.Client().CoreV1().Pods(ns).List(within(t), metav1.ListOptions{LabelSelector: "gateway.networking.k8s.io/gateway-name=ai"})
+	if err != nil || len(pods.Items) != 2 {
+		t.Fatal(len(pods.Items), err)
+	}
+	// Deleted in order, it drains: no request fails.
+	stop := load(t, at)
+	if err := shared.Client().CoreV1().Pods(ns).Delete(within(t), pods.Items[0].Name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func(ctx context.Context) error {
+		if _, err := shared.Client().CoreV1().Pods(ns).Get(ctx, pods.Items[0].Name, metav1.GetOptions{}); err == nil {
+			return fmt.Errorf("the pod is still there")
+		}
+		return nil
+	})
+	mustServe(t, stop)
+	if err := shared.Signal(within(t), ns, pods.Items[1].Name, "", syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	answers(t, at, "sim", 200)
+	if err := shared.WaitAvailable(within(t), ns, "ai-nantian"); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a GatewayConfig says is what runs, and what somebody changes by hand is put back.
+func TestGatewayConfig(t *testing.T) {
+	ns := namespace(t)
+	apply(t, ns, `
+apiVersion: gateway.nantian.dev/v1alpha1
+kind: GatewayConfig
+metadata: {name: small, namespace: NS}
+spec:
+  replicas: 1
+  service: {type: ClusterIP}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: ai, namespace: NS}
+spec:
+  gatewayClassName: nantian
+  infrastructure:
+    labels: {team: edge}
+    parametersRef: {group: gateway.nantian.dev, kind: GatewayConfig, name: small}
+  listeners: [{name: http, protocol: HTTP, port: 8080}]
+`)
+	gateway(t, ns, "ai")
+	runs := func(replicas int32) {
+		t.Helper()
+		eventually(t, func(ctx context.Context) error {
+			d, err := shared.Client().AppsV1().Deployments(ns).Get(ctx, "ai-nantian", metav1.GetOptions{})
+			if err == nil && (*d.Spec.Replicas != replicas || d.Labels["team"] != "edge" || d.Spec.Template.Labels["team"] != "edge") {
+				err = fmt.Errorf("%d replicas, expected %d; labels %v", *d.Spec.Replicas, replicas, d.Labels)
+			}
+			return err
+		})
+	}
+	runs(1)
+	if list, err := shared.Client().PolicyV1().PodDisruptionBudgets(ns).List(within(t), metav1.ListOptions{}); err != nil || len(list.Items) > 0 {
+		t.Errorf("%d disruption budgets for one data plane, %v", len(list.Items), err)
+	}
+	apply(t, ns, "apiVersion: gateway.nantian.dev/v1alpha1\nkind: GatewayConfig\nmetadata: {name: small, namespace: NS}\nspec: {replicas: 3, service: {type: ClusterIP}}\n")
+	runs(3)
+	_, err := shared.Client().AppsV1().Deployments(ns).UpdateScale(within(t), "ai-nantian",
+		&autoscalingv1.Scale{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "ai-nantian"}, Spec: autoscalingv1.ScaleSpec{Replicas: 5}}, metav1.UpdateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs(3)
+}
+
+// A static address that the load balancer has is used, one that it has not is told.
+func TestStaticAddress(t *testing.T) {
+	ns := namespace(t)
+	usable := shared.Balancers().Masked().Addr().Next().Next().String()
+	text := func(addresses string) string {
+		return `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: ai, namespace: NS}
+spec:
+  gatewayClassName: nantian
+  addresses: ` + addresses + `
+  listeners: [{name: http, protocol: HTTP, port: 8080}]
+`
+	}
+	apply(t, ns, text("[{value: 192.0.2.99}, {value: "+usable+"}]"))
+	eventually(t, func(ctx context.Context) error {
+		g, err := get(ctx, "Gateway", ns, "ai")
+		if err != nil {
+			return err
+		}
+		conditions, _, _ := unstructured.NestedSlice(g.Object, "status", "conditions")
+		if got := condition(g, conditions, "Programmed"); got != "False/AddressNotUsable" {
+			return fmt.Errorf("Programmed is %q: %v", got, conditions)
+		}
+		return nil
+	})
+	apply(t, ns, text("[{value: "+usable+"}]"))
+	if at := gateway(t, ns, "ai"); at != usable+":8080" {
+		t.Errorf("the Gateway is at %s, expected %s", at, usable)
+	}
+}
+
+// The CRD of a kind goes and comes again: the others go on, and it is picked up without a restart.
+func TestKindComesAndGoes(t *testing.T) {
+	ns := namespace(t)
+	apply(t, ns, models)
+	at := gateway(t, ns, "ai")
+	answers(t, at, "sim", 200)
+	crd := "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: tokenpolicies.gateway.nantian.dev}\n"
+	if err := shared.Delete(within(t), crd); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, ns, `
+apiVersion: gateway.nantian.dev/v1alpha1
+kind: AIBackend
+metadata: {name: models, namespace: NS}
+spec:
+  models: [{name: sim, targets: [{providerRef: {name: simulator}}]}, {name: without, targets: [{providerRef: {name: simulator}}]}]
+`)
+	answers(t, at, "without", 200)
+	if err := shared.ApplyFiles(within(t), root+"/crds/gateway.nantian.dev_tokenpolicies.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, ns, `
+apiVersion: gateway.nantian.dev/v1alpha1
+kind: TokenPolicy
+metadata: {name: none, namespace: NS}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: ai}]
+  limits: [{name: two, unit: Requests, limit: 1, window: 1h, key: [{route: {}}]}]
+`)
+	answers(t, at, "sim", 429)
 }
