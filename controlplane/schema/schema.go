@@ -143,7 +143,9 @@ func (v *version) check(object map[string]any) []Fault {
 	defaulting.Default(object, v.structural)
 	errs := validation.ValidateCustomResource(nil, object, v.openapi)
 	// It goes through fields in any order; the same object has the same faults in the same order here.
-	slices.SortStableFunc(errs, func(a, b *field.Error) int { return cmp.Or(cmp.Compare(a.Field, b.Field), cmp.Compare(a.Detail, b.Detail)) })
+	slices.SortStableFunc(errs, func(a, b *field.Error) int {
+		return cmp.Or(cmp.Compare(a.Field, b.Field), cmp.Compare(a.Detail, b.Detail))
+	})
 	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, v.structural, object)...)
 	// As in the API server, rules are not run on an object that has not the shape that they were written for.
 	if len(errs) == 0 && v.rules != nil {
