@@ -104,6 +104,16 @@ func TestReport(t *testing.T) {
 			}
 		}
 	}
+	table.WriteString(othersIntroduction)
+	for _, name := range []string{"PromptInjection", "Jailbreak"} {
+		set := compile(t, promptguard.Rule{Name: name, Builtin: []string{name}, Action: promptguard.Mask})
+		var s score
+		for _, l := range readCorpus(t, "others", name) {
+			s.add(t, set, l, false)
+		}
+		t.Logf("%-16s others   %4d positives %4d negatives  precision %.3f  recall %.3f", name, s.positives, s.negatives, s.precision(), s.recall())
+		fmt.Fprintf(&table, "| %s | %d | %d | %.3f | %.3f |\n", name, s.positives, s.negatives, s.precision(), s.recall())
+	}
 	const page = "../docs/reference/prompt-guard-quality.md"
 	if *update {
 		if err := os.WriteFile(page, []byte(table.String()), 0o644); err != nil {
@@ -123,6 +133,16 @@ Written by ` + "`make guard-report`" + `, which prints the same for the part of 
 out (` + "`promptguard/testdata/heldout`" + `): labelled texts, and hard negatives that look alike. Precision is the share of findings that are right,
 recall the share of what is there that is found. Detectors and most of the corpus have the same authors, so recall on attacks of others is
 lower, above all for PromptInjection and Jailbreak: they are a net with holes, not a wall.
+
+| detector | texts with | without | precision | recall |
+|---|---|---|---|---|
+`
+
+const othersIntroduction = `
+## Attacks by another author
+
+Written by somebody who had not seen the phrases of the detectors (` + "`promptguard/testdata/others`" + `), and never used to tune them. What an attacker does who does
+not know the detectors is nearer to this than to the table above.
 
 | detector | texts with | without | precision | recall |
 |---|---|---|---|---|
