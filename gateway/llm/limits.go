@@ -62,13 +62,13 @@ func (h *Handler) limit(m *Models, rule []*xdsv1.Policy) error {
 	return nil
 }
 
-// invalid is the answer where a TokenPolicy cannot be run; nil: all can. Policies of other kinds close by themselves.
+// invalid is the answer where a policy, of whatever kind, cannot be run; nil: all can.
 func invalid(list []*xdsv1.Policy) *ai.Error {
 	for _, p := range list {
-		if key, err := xdsv1.ParseKey(p.GetKey()); err == nil && key.Sub == xdsv1.PolicyToken && p.GetInvalid() != "" {
+		if p.GetInvalid() != "" {
 			return &ai.Error{
 				Status: http.StatusServiceUnavailable, Code: "policy_closed",
-				Message: fmt.Sprintf("the TokenPolicy %s/%s is not valid, and what it is for is closed until it is", p.GetNamespace(), p.GetName()),
+				Message: fmt.Sprintf("the policy %s/%s is not valid, and what it is for is closed until it is", p.GetNamespace(), p.GetName()),
 			}
 		}
 	}
