@@ -43,7 +43,12 @@ watched: a change is live within a second and interrupts nothing; a mistake is r
 worked goes on.`,
 		Example: `  nantian run -f examples/quickstart --simulate 127.0.0.1:9100
   nantian run -f gateway.yaml -f routes --bind 0.0.0.0`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("max-request-body") {
+				o.maxBody.Quantity = resource.Quantity{} // a GatewayConfig may say it
+			}
+			return o.run(cmd.Context())
+		},
 	}
 	o.flags(cmd)
 	f := cmd.Flags()

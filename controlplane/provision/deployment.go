@@ -80,6 +80,9 @@ func (m *maker) container() corev1.Container {
 			"proxy", "--xds=" + m.o.XDS, "--group=" + string(m.g.Group), "--xds-tls=/etc/nantian/xds", "--data-dir=/var/lib/nantian",
 			"--drain-timeout=" + m.drain().String(), "--shutdown-delay=" + shutdownDelay.String(),
 		},
+		// Kubernetes puts the node's zone onto the pod (1.33); without it the zone is not known.
+		Env: []corev1.EnvVar{{Name: "NANTIAN_ZONE", ValueFrom: &corev1.EnvVarSource{
+			FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.labels['" + corev1.LabelTopologyZone + "']"}}}},
 		Ports:          []corev1.ContainerPort{{Name: "health", ContainerPort: healthPort, Protocol: corev1.ProtocolTCP}},
 		Resources:      m.resources(),
 		ReadinessProbe: probe("/readyz", 2, 2),
