@@ -62,6 +62,7 @@ test-features: build ## the Gateway API's conformance suite, without a cluster (
 .PHONY: test-cluster
 test-cluster: build ## both planes in a real cluster: an API server, etcd, and pods as local processes (Linux, root)
 	cd test/cluster && $(GO) vet ./... && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -p 1 -timeout 30m ./...
+	cd test/cluster && GATEWAY_API=experimental NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 15m -run 'TestEdits|TestStaticAddress' ./e2e
 
 .PHONY: cluster
 cluster: build ## run a Kubernetes cluster until Ctrl-C and print its KUBECONFIG; "nantian" is the image of bin/nantian (Linux, root)

@@ -47,7 +47,11 @@ func run(m *testing.M) int {
 		return 1
 	}
 	ctx := context.Background()
-	shared, err = cluster.Start(ctx, cluster.Options{Images: map[string]string{"nantian": program}, GatewayAPI: cluster.Standard, Artifacts: os.Getenv("ARTIFACTS")})
+	channel := cluster.Standard
+	if c := os.Getenv("GATEWAY_API"); c != "" {
+		channel = cluster.Channel(c)
+	}
+	shared, err = cluster.Start(ctx, cluster.Options{Images: map[string]string{"nantian": program}, GatewayAPI: channel, Artifacts: os.Getenv("ARTIFACTS")})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "start the cluster:", err)
 		return 1
