@@ -13,6 +13,8 @@ import (
 	"github.com/nantian-gw/nantian/ai/openai"
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/exchange"
+	"github.com/nantian-gw/nantian/gateway/guard"
+	"github.com/nantian-gw/nantian/promptguard"
 )
 
 // endless is a body that repeats one piece.
@@ -46,6 +48,27 @@ func midway(tb testing.TB, client ai.Dialect, bypass ai.Bypass) *stream {
 	return s
 }
 
+// guardedMidway is midway under all detectors.
+func guardedMidway(tb testing.TB, client ai.Dialect, bypass ai.Bypass) *stream {
+	s := midway(tb, client, bypass)
+	p := &xdsv1.Policy{Key: "policy/guard/ai/p", Namespace: "ai", Name: "p", Kind: &xdsv1.Policy_PromptGuard{PromptGuard: &xdsv1.PromptGuard{
+		Rules: []*xdsv1.GuardRule{restoring("all", promptguard.Builtins()...)},
+	}}}
+	c := &s.h.llm.guards
+	st, err := c.Stage(guard.Response, []*xdsv1.Policy{p}, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s.guard = c.Session()
+	s.shield = s.guard.Stream(tb.Context(), st, client.Schema())
+	for range 2000 {
+		if _, err := s.Next(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return s
+}
+
 func TestEventsDoNotAllocate(t *testing.T) {
 	f := func(name string, s *stream) {
 		t.Helper()
@@ -55,6 +78,8 @@ func TestEventsDoNotAllocate(t *testing.T) {
 	}
 	f("forwarded", midway(t, openai.Dialect{}, openai.Provider{}))
 	f("translated", midway(t, anthropic.Dialect{}, nil))
+	f("guarded", guardedMidway(t, openai.Dialect{}, openai.Provider{}))
+	f("translated and guarded", guardedMidway(t, anthropic.Dialect{}, nil))
 }
 
 func BenchmarkEvent(b *testing.B) {
@@ -69,6 +94,35 @@ func BenchmarkEvent(b *testing.B) {
 	}
 	f("forwarded", openai.Dialect{}, openai.Provider{})
 	f("translated", anthropic.Dialect{}, nil)
+	b.Run("guarded", func(b *testing.B) {
+		s := guardedMidway(b, openai.Dialect{}, openai.Provider{})
+		b.ReportAllocs()
+		for b.Loop() {
+			s.Next()
+		}
+	})
+}
+
+// BenchmarkGuardedRequest is a request of 32 KiB through all detectors, and what its body costs without.
+func BenchmarkGuardedRequest(b *testing.B) {
+	words := strings.Repeat("All of this is what somebody says who wants to know something of no interest. ", 52)
+	message := `{"role":"user","content":"` + words + `"}`
+	body := `{"model":"smart","messages":[` + strings.Repeat(message+",", 7) + message + `]}`
+	for _, guarded := range []bool{false, true} {
+		g := newGateway(b, Options{})
+		if guarded {
+			g.guard("p", false, chatKey, restoring("all", promptguard.Builtins()...))
+		}
+		g.serve(inOrder(g.openAI("a", newVendor(b, jsonBody(completed)))))
+		b.Run(map[bool]string{false: "without", true: "guarded"}[guarded], func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				if r := g.chat(body); r.status != 200 {
+					b.Fatal(r.status, r.body)
+				}
+			}
+		})
+	}
 }
 
 // constant answers every request of a connection with the same bytes, at no cost worth counting.
