@@ -141,8 +141,9 @@ lower, above all for PromptInjection and Jailbreak: they are a net with holes, n
 const othersIntroduction = `
 ## Attacks by another author
 
-Written by somebody who had not seen the phrases of the detectors (` + "`promptguard/testdata/others`" + `), and never used to tune them. What an attacker does who does
-not know the detectors is nearer to this than to the table above.
+Written by somebody who had not seen the phrases of the detectors (` + "`promptguard/testdata/others`" + `). When they were first measured, the recall of
+PromptInjection was 0.39 and that of Jailbreak 0.53 (precision 1.00 and 0.80): what an attacker does who does not know the detectors is nearer to that than to the
+table above. Some general phrases were added since, so that the figures below are no longer those of strangers.
 
 | detector | texts with | without | precision | recall |
 |---|---|---|---|---|
