@@ -28,6 +28,7 @@ import (
 	"github.com/nantian-gw/nantian/gateway/llm"
 	"github.com/nantian-gw/nantian/gateway/observe"
 	"github.com/nantian-gw/nantian/gateway/server"
+	"github.com/nantian-gw/nantian/gateway/session"
 	"github.com/nantian-gw/nantian/gateway/table"
 	"github.com/nantian-gw/nantian/gateway/upstream"
 	"github.com/nantian-gw/nantian/tokenizer/approx"
@@ -43,6 +44,9 @@ type Options struct {
 	AccessLog io.Writer
 	// Zone is where the data plane is, in the words of topology.kubernetes.io/zone; empty: not known.
 	Zone string
+	// SessionKey is the secret of session persistence, 16 bytes or more, which replicas share; nil: one of its own, so that
+	// sessions end with the process.
+	SessionKey []byte
 	// LLM configures model calls. Its Observer and Limits are set by New.
 	LLM llm.Options
 	// Redis is the URL of the store of limits (limit.ParseURL) and Replicas how many gateways share it. Both go before what the
@@ -83,6 +87,9 @@ func New(o Options) (*Gateway, error) {
 	}
 	g.server = s
 	g.build = &builder{zone: o.Zone, metrics: g.observer.Metrics}
+	if g.build.sessions, err = session.NewKeys(o.SessionKey); err != nil {
+		return nil, err
+	}
 	if err := g.openLimits(&o); err != nil {
 		return nil, err
 	}
@@ -181,11 +188,12 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 
 // builder makes the handlers of a table.
 type builder struct {
-	zone    string
-	metrics *observe.Metrics
-	llm     *llm.LLM
-	auth    *auth.Auth
-	trusted atomic.Pointer[[]netip.Prefix]
+	zone     string
+	sessions *session.Keys
+	metrics  *observe.Metrics
+	llm      *llm.LLM
+	auth     *auth.Auth
+	trusted  atomic.Pointer[[]netip.Prefix]
 }
 
 // trust sets the proxies that all handlers believe, those of earlier tables too.
@@ -203,6 +211,11 @@ func (b *builder) trust(cidrs []string) {
 func (b *builder) Cluster(c upstream.Config) *upstream.Cluster {
 	c.Zone, c.Meter = b.zone, b.metrics.Backend(c.Name)
 	return upstream.NewCluster(c)
+}
+
+// Session implements table.Builder.
+func (b *builder) Session(s *xdsv1.SessionPersistence, scope string) table.Session {
+	return b.sessions.New(s, scope)
 }
 
 // Forward implements table.Builder.

@@ -41,6 +41,8 @@ func TestWhatIsTranslatedCompiles(t *testing.T) {
 // compiler makes handlers as the gateway does, as far as that can fail.
 type compiler struct{ *llm.LLM }
 
+func (compiler) Session(*xdsv1.SessionPersistence, string) table.Session { return nil }
+
 func (compiler) Forward(table.Forward) exchange.Handler {
 	return exchange.HandlerFunc(func(*exchange.Exchange) {})
 }

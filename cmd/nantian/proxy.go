@@ -89,6 +89,9 @@ func (o *proxyOptions) run(ctx context.Context) error {
 	if err := o.limits.set(&options); err != nil {
 		return err
 	}
+	if options.SessionKey, err = o.storageKey(); err != nil { // replicas have the same, and agree on sessions
+		return fmt.Errorf("--xds-tls: %w", err)
+	}
 	gw, err := gateway.New(options)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ type runOptions struct {
 	drain                            time.Duration
 	maxBody                          resource.QuantityValue
 	limits                           limitOptions
-	zone                             string
+	zone, sessionKey                 string
 	verbose                          bool
 }
 
@@ -60,6 +60,7 @@ worked goes on.`,
 	o.maxBody.Quantity = resource.MustParse("32Mi")
 	f.Var(&o.maxBody, "max-request-body", "largest body of a request that has to be read (model calls); ordinary traffic has no limit")
 	o.limits.flags(cmd)
+	f.StringVar(&o.sessionKey, "session-key", "", "file with a secret of 16 bytes or more, the same for all that share sessions (sessionPersistence); \"\" makes one, and sessions end with the process")
 	f.StringVar(&o.zone, "zone", os.Getenv("NANTIAN_ZONE"), "zone that this data plane is in (topology.kubernetes.io/zone), for hints of EndpointSlices; \"\" is $NANTIAN_ZONE")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log debug messages")
 	return cmd
@@ -89,6 +90,11 @@ func (o *runOptions) run(ctx context.Context) error {
 		LLM: llm.Options{Tokenizers: counters, UserAgent: "nantian/" + build.Version, MaxRequestBody: o.maxBody.Value()}}
 	if err := o.limits.set(&options); err != nil {
 		return err
+	}
+	if o.sessionKey != "" {
+		if options.SessionKey, err = os.ReadFile(o.sessionKey); err != nil {
+			return fmt.Errorf("--session-key: %w", err)
+		}
 	}
 	gw, err := gateway.New(options)
 	if err != nil {

@@ -12,18 +12,12 @@ import (
 func unsupported(r *xdsv1.Resource) error {
 	for i, rule := range r.GetRoute().GetHttp().GetRules() {
 		at := fmt.Sprintf("rules[%d]", i)
-		if rule.SessionPersistence != nil {
-			return notYet(at + ".sessionPersistence")
-		}
 		if err := cmp.Or(unsupportedFilters(at, rule.Filters, rule.Backends), notForModels(at, rule)); err != nil {
 			return err
 		}
 	}
 	for i, rule := range r.GetRoute().GetGrpc().GetRules() {
 		at := fmt.Sprintf("rules[%d]", i)
-		if rule.SessionPersistence != nil {
-			return notYet(at + ".sessionPersistence")
-		}
 		if err := unsupportedFilters(at, rule.Filters, rule.Backends); err != nil {
 			return err
 		}
@@ -53,6 +47,8 @@ func notForModels(at string, rule *xdsv1.HTTPRule) error {
 			continue
 		}
 		switch {
+		case rule.SessionPersistence != nil:
+			return fmt.Errorf("%s.sessionPersistence is not for models", at)
 		case rule.Retry != nil:
 			return fmt.Errorf("%s.retry is not for models: use the fallback of an AIBackend", at)
 		case rule.BackendTimeout.AsDuration() > 0:

@@ -17,6 +17,8 @@ type builder struct{ clusters map[string]*upstream.Cluster }
 
 func (b *builder) Cluster(c upstream.Config) *upstream.Cluster { return upstream.NewCluster(c) }
 
+func (b *builder) Session(*xdsv1.SessionPersistence, string) table.Session { return nil }
+
 func (b *builder) Forward(f table.Forward) exchange.Handler {
 	b.clusters[f.Backend] = f.Cluster
 	return exchange.HandlerFunc(func(*exchange.Exchange) {})

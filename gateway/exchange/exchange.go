@@ -69,6 +69,9 @@ type Exchange struct {
 	// Backend names what the request was forwarded to ("<ns>/<service>:<port>", "<ns>/<provider>"), for logs and metrics.
 	Backend string
 
+	// Wanted is where the session of the request is, and Reached where the request went; see Place.
+	Wanted, Reached Place
+
 	// Uploading says that the request body is still being read by another goroutine while the response goes out.
 	Uploading bool
 
@@ -141,6 +144,9 @@ type Finding struct {
 	N       int
 }
 
+// Place is an endpoint of a backend: the backend's key, and the address.
+type Place struct{ Backend, Endpoint string }
+
 // Watch arms the detection of a client that leaves: gone is called at most once, from another goroutine, when it does.
 // The returned function ends the detection; after it has returned gone is not running and will not be called.
 type Watch func(gone func()) (unarm func())
@@ -198,6 +204,7 @@ func (x *Exchange) clear() {
 	x.Proto, x.Minor, x.Scheme = 0, 0, ""
 	x.Client, x.Local, x.TLS = netip.AddrPort{}, netip.AddrPort{}, nil
 	x.Route, x.Backend, x.Upgrade, x.Interim, x.Uploading, x.Left = nil, "", nil, nil, false, false
+	x.Wanted, x.Reached = Place{}, Place{}
 	x.Start, x.Deadline = time.Time{}, time.Time{}
 	x.Identity, x.LLM, x.Model, x.Note = nil, nil, ModelInfo{}, ""
 	x.cookie, x.parsed = nil, nil

@@ -66,6 +66,7 @@ func (h *Handler) Serve(x *exchange.Exchange) {
 		h.fail(x, err)
 		return
 	}
+	x.Reached = exchange.Place{Backend: h.o.Cluster.Key, Endpoint: c.At}
 	x.RespBody, x.Upgrade, x.Uploading = c.RespBody, c.Tunnel, c.Uploading
 }
 
@@ -76,6 +77,9 @@ func (h *Handler) prepare(x *exchange.Exchange, c *call) {
 	c.Cookie = x.Cookie()
 	c.Resp, c.RespTrailer, c.Interim = &x.Resp, &x.RespTrailer, x.Interim
 	c.Affinity = h.o.Cluster.Affinity(x)
+	if x.Wanted.Backend == h.o.Cluster.Key {
+		c.Session = x.Wanted.Endpoint
+	}
 	c.TE = string(x.Req.Peek("Te")) == "trailers"
 	c.Upgrade = upgrade(x)
 	h1.RemoveNamed(&x.Req)

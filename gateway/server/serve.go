@@ -25,7 +25,7 @@ func (s *Server) handle(p *port, x *exchange.Exchange) {
 		keepTime(x)
 	}
 	if filterRequest(x, rule.Request) {
-		b := rule.Pick()
+		b := rule.PickFor(x)
 		if filterRequest(x, b.Request) {
 			b.Handler.Serve(x)
 		}

@@ -50,6 +50,8 @@ type builder struct {
 
 func (b builder) Cluster(c upstream.Config) *upstream.Cluster { return upstream.NewCluster(c) }
 
+func (b builder) Session(*xdsv1.SessionPersistence, string) table.Session { return nil }
+
 func (b builder) Forward(f table.Forward) exchange.Handler {
 	h := newForward(f)
 	if b.wrap != nil {

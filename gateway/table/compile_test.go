@@ -28,8 +28,6 @@ func TestErrorsNameKeyAndField(t *testing.T) {
 		l, backend("s"), httpRoute("r", "http", "", rule("", "s")+`rules{filters{mirror{backend:"backend/a/m/80"}}}`))
 	f(`route/http/a/r: http.rules[0].backends[0].filters[0].external_auth: external authorization is not known to this version`,
 		l, backend("s"), httpRoute("r", "http", "", `rules{backends{backend:"backend/a/s/80" weight:1 filters{external_auth{}}}}`))
-	f(`route/http/a/r: http.rules[0].session_persistence: is not known to this version`,
-		l, httpRoute("r", "http", "", `rules{session_persistence{kind:COOKIE}}`))
 	f(`route/http/a/r: http.rules[0].backends[0].models: models/a/m: there is no such resource`,
 		l, httpRoute("r", "http", "", `rules{backends{models:"models/a/m" weight:1}}`))
 	f(`route/tcp/a/r: l4.backends[0].backend: backend/a/s/80: there is no such backend`,

@@ -58,6 +58,7 @@ type ruleSpec struct {
 	requestTimeout, backendTimeout time.Duration
 	retry                          *xdsv1.Retry
 	grpc                           bool
+	session                        *xdsv1.SessionPersistence
 	policies                       []*xdsv1.Policy // at the listener that is built for
 }
 
@@ -219,6 +220,11 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 	}
 	r.Request = slices.Concat(chain.Preflight, front.Request, chain.Request)
 	r.Response, r.Timeout = slices.Concat(front.Response, chain.Response), s.requestTimeout
+	if s.session != nil {
+		scope := b.route.msg.GetKey() + " " + r.Rule
+		keeper := b.builder.Session(s.session, scope)
+		r.Request, r.Response = append(r.Request, keeper), append(r.Response, keeper)
+	}
 	if chain.Handler != nil {
 		r.Backends, r.total = []WeightedBackend{{Weight: 1, Handler: chain.Handler}}, 1
 		return r, nil
@@ -239,7 +245,7 @@ func (b *routeBuilder) backend(l *xdsv1.Listener, w *xdsv1.WeightedBackend, s *r
 	if err != nil {
 		return WeightedBackend{}, err
 	}
-	wb := WeightedBackend{Weight: w.GetWeight(), Request: slices.Concat(chain.Preflight, chain.Request), Response: chain.Response, Handler: chain.Handler}
+	wb := WeightedBackend{Weight: w.GetWeight(), Request: slices.Concat(chain.Preflight, chain.Request), Response: chain.Response, Handler: chain.Handler, Key: w.GetBackend()}
 	if wb.Handler == nil {
 		wb.Handler, err = b.handler(l, w, s)
 	}

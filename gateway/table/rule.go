@@ -29,6 +29,20 @@ type WeightedBackend struct {
 	Request  []filter.Request
 	Response []filter.Response
 	Handler  exchange.Handler
+	// Key is that of the Backend; empty where the target is another.
+	Key string
+}
+
+// PickFor is Pick for a request whose session may be at one of the backends: it stays there, whatever its weight is now but 0.
+func (r *Rule) PickFor(x *exchange.Exchange) *WeightedBackend {
+	if x.Wanted.Backend != "" {
+		for i := range r.Backends {
+			if b := &r.Backends[i]; b.Weight > 0 && b.Key == x.Wanted.Backend {
+				return b
+			}
+		}
+	}
+	return r.Pick()
 }
 
 // Pick chooses a backend by weight. It never returns nil: where there is none to choose, the handler of what it returns

@@ -35,15 +35,10 @@ func (b *routeBuilder) specs() (specs []ruleSpec, kind string, err error) {
 	return nil, "", errors.New("rules: are missing, or of a kind not known to this version")
 }
 
-var errSession = errors.New("session_persistence: is not known to this version")
-
 func (b *routeBuilder) httpSpec(i int, r *xdsv1.HTTPRule) (ruleSpec, error) {
 	s := ruleSpec{
-		name: r.GetName(), index: i, filters: r.GetFilters(), backends: r.GetBackends(), retry: r.GetRetry(),
+		name: r.GetName(), index: i, filters: r.GetFilters(), backends: r.GetBackends(), retry: r.GetRetry(), session: r.GetSessionPersistence(),
 		requestTimeout: r.GetRequestTimeout().AsDuration(), backendTimeout: r.GetBackendTimeout().AsDuration(),
-	}
-	if r.GetSessionPersistence() != nil {
-		return s, errSession
 	}
 	matches := r.GetMatches()
 	if len(matches) == 0 {
@@ -131,10 +126,7 @@ func (b *routeBuilder) values(field string, list []*xdsv1.ValueMatch) ([]valueMa
 }
 
 func (b *routeBuilder) grpcSpec(i int, r *xdsv1.GRPCRule) (ruleSpec, error) {
-	s := ruleSpec{name: r.GetName(), index: i, filters: r.GetFilters(), backends: r.GetBackends(), grpc: true}
-	if r.GetSessionPersistence() != nil {
-		return s, errSession
-	}
+	s := ruleSpec{name: r.GetName(), index: i, filters: r.GetFilters(), backends: r.GetBackends(), session: r.GetSessionPersistence(), grpc: true}
 	matches := r.GetMatches()
 	if len(matches) == 0 {
 		matches = []*xdsv1.GRPCMatch{{}}

@@ -27,11 +27,19 @@ type Builder interface {
 	Models(key string, rs map[string]*xdsv1.Resource, clusters *Clusters) (Models, error)
 	// Cluster makes a cluster, with what all clusters have in common.
 	Cluster(cfg upstream.Config) *upstream.Cluster
+	// Session makes what keeps the sessions of a rule; scope names the rule.
+	Session(s *xdsv1.SessionPersistence, scope string) Session
 	// Policies makes the filters that policies put in front of a rule, whatever it leads to. Those of the rule itself come
 	// after them. list has all policies of the listener, the route and the rule, the widest first.
 	Policies(list []*xdsv1.Policy) (filter.Chain, error)
 
 	filter.Metrics
+}
+
+// Session is a filter of requests and of responses.
+type Session interface {
+	filter.Request
+	filter.Response
 }
 
 // Models are the models of one Provider or ModelMap, whatever rule leads there.

@@ -46,6 +46,8 @@ func (u *under) Serve(x *exchange.Exchange) {
 
 func (b *builder) Cluster(c upstream.Config) *upstream.Cluster { return upstream.NewCluster(c) }
 
+func (b *builder) Session(*xdsv1.SessionPersistence, string) Session { return nil }
+
 func (b *builder) Forward(f Forward) exchange.Handler { return &forwarder{f} }
 
 func (b *builder) Models(key string, rs map[string]*xdsv1.Resource, _ *Clusters) (Models, error) {

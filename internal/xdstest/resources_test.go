@@ -14,6 +14,8 @@ import (
 // noHandlers builds tables whose requests go nowhere: what is tested is which table there is.
 type noHandlers struct{}
 
+func (noHandlers) Session(*xdsv1.SessionPersistence, string) table.Session { return nil }
+
 func (noHandlers) Forward(table.Forward) exchange.Handler { return nil }
 func (noHandlers) Models(string, map[string]*xdsv1.Resource, *table.Clusters) (table.Models, error) {
 	return nil, nil
