@@ -42,6 +42,11 @@ func newPods(t *testing.T) pods {
 
 // replica starts a gateway and returns its URL.
 func replica(t *testing.T, p pods, s *xdsv1.SessionPersistence, key string) (url string, g *gateway.Gateway) {
+	return replicaWith(t, p, s, nil, key)
+}
+
+// replicaWith has sessions of the rule, or of each backend.
+func replicaWith(t *testing.T, p pods, s, own *xdsv1.SessionPersistence, key string) (url string, g *gateway.Gateway) {
 	g, err := gateway.New(gateway.Options{Bind: "127.0.0.1", SessionKey: []byte(key)})
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +66,7 @@ func replica(t *testing.T, p pods, s *xdsv1.SessionPersistence, key string) (url
 	}}
 	for _, b := range backends {
 		rule.Backends = append(rule.Backends, &xdsv1.WeightedBackend{Weight: 1, Target: &xdsv1.WeightedBackend_Backend{Backend: b}})
-		u.Set[b] = &xdsv1.Resource{Kind: &xdsv1.Resource_Backend{Backend: &xdsv1.Backend{Key: b, Protocol: xdsv1.BackendProtocol_HTTP1, Kind: &xdsv1.Backend_Endpoints{Endpoints: &xdsv1.EndpointsRef{}}}}}
+		u.Set[b] = &xdsv1.Resource{Kind: &xdsv1.Resource_Backend{Backend: &xdsv1.Backend{Key: b, Protocol: xdsv1.BackendProtocol_HTTP1, LoadBalancing: &xdsv1.LoadBalancing{SessionPersistence: own}, Kind: &xdsv1.Backend_Endpoints{Endpoints: &xdsv1.EndpointsRef{}}}}}
 		u.Endpoints[b] = &xdsv1.Endpoints{Key: b, Endpoints: p[b]}
 	}
 	if err := g.Apply(context.Background(), u); err != nil {
@@ -114,6 +119,32 @@ func TestSessionsStayAtBackendAndEndpoint(t *testing.T) {
 	}
 	if _, resp := get(t, other, "Cookie", cookie); resp.Header.Get("Set-Cookie") == "" {
 		t.Error("a token of another key is taken")
+	}
+}
+
+func TestSessionsOfBackends(t *testing.T) {
+	p := newPods(t)
+	url, _ := replicaWith(t, p, nil, &xdsv1.SessionPersistence{Kind: xdsv1.SessionPersistence_COOKIE}, key)
+	cookies, at := map[string]string{}, map[string]string{}
+	for range 60 {
+		var all []string
+		for _, c := range cookies {
+			all = append(all, c)
+		}
+		body, resp := get(t, url, "Cookie", strings.Join(all, "; "))
+		b, _, _ := strings.Cut(body, " ")
+		if set, _, _ := strings.Cut(resp.Header.Get("Set-Cookie"), ";"); set != "" {
+			if cookies[b] != "" {
+				t.Fatalf("another cookie of %s", b)
+			}
+			cookies[b], at[b] = set, body
+		}
+		if at[b] != body {
+			t.Fatalf("%s after %s", body, at[b])
+		}
+	}
+	if len(cookies) != 2 {
+		t.Errorf("%d cookies of two backends", len(cookies))
 	}
 }
 

@@ -107,7 +107,7 @@ func newLBPolicy(object *v1alpha1.BackendLBPolicy) (*lbPolicy, *fault) {
 	p := &lbPolicy{wire: &xdsv1.LoadBalancing{
 		Policy: algorithms[s.Algorithm], Hash: hashKey(s.ConsistentHash), ConnectTimeout: duration(s.ConnectTimeout),
 		RetryBudget: retryBudget(s.RetryConstraint), Outlier: outlier(s.OutlierEjection), HealthCheck: healthCheck(s.HealthCheck),
-		MinHealthyPercent: number(s.MinHealthyPercent, 0),
+		MinHealthyPercent: number(s.MinHealthyPercent, 0), SessionPersistence: session(s.SessionPersistence),
 	}}
 	if b := s.CircuitBreaker; b != nil {
 		p.wire.MaxRequests, p.wire.MaxInFlight = number(b.MaxRequests, 0), number(b.MaxRequestsPerEndpoint, 0)

@@ -78,6 +78,11 @@ type BackendLBPolicySpec struct {
 	// +optional
 	ConsistentHash *LBHash `json:"consistentHash,omitempty"`
 
+	// SessionPersistence keeps a client of an HTTPRoute or GRPCRoute at the endpoint that it met first. That of a rule goes before
+	// it. Not for AIProviders, and not for connections of other routes.
+	// +optional
+	SessionPersistence *gatewayv1.SessionPersistence `json:"sessionPersistence,omitempty"`
+
 	// RetryConstraint bounds the retries that routes ask for. A request that would need one more is answered with 503.
 	// +optional
 	RetryConstraint *LBRetryConstraint `json:"retryConstraint,omitempty"`

@@ -841,6 +841,11 @@ func (in *BackendLBPolicySpec) DeepCopyInto(out *BackendLBPolicySpec) {
 		*out = new(LBHash)
 		**out = **in
 	}
+	if in.SessionPersistence != nil {
+		in, out := &in.SessionPersistence, &out.SessionPersistence
+		*out = new(v1.SessionPersistence)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.RetryConstraint != nil {
 		in, out := &in.RetryConstraint, &out.RetryConstraint
 		*out = new(LBRetryConstraint)

@@ -246,6 +246,10 @@ func (b *routeBuilder) backend(l *xdsv1.Listener, w *xdsv1.WeightedBackend, s *r
 		return WeightedBackend{}, err
 	}
 	wb := WeightedBackend{Weight: w.GetWeight(), Request: slices.Concat(chain.Preflight, chain.Request), Response: chain.Response, Handler: chain.Handler, Key: w.GetBackend()}
+	if own := b.resources[w.GetBackend()].GetBackend().GetLoadBalancing().GetSessionPersistence(); own != nil && s.session == nil {
+		keeper := b.builder.Session(own, w.GetBackend())
+		wb.Request, wb.Response = append(wb.Request, keeper), append(slices.Clone(wb.Response), keeper)
+	}
 	if wb.Handler == nil {
 		wb.Handler, err = b.handler(l, w, s)
 	}
