@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +167,47 @@ func TestGRPCFailures(t *testing.T) {
 }
 
 // The gateway itself ends a call whose time is up; one whose client leaves ends at the server.
+// TestGRPCBackendKeepsTime has a backend that breaks a call off by itself, a moment before its time is up.
+func TestGRPCBackendKeepsTime(t *testing.T) {
+	backend := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Second - 10*time.Millisecond)
+		panic(http.ErrAbortHandler)
+	}))
+	backend.Config.Protocols = new(http.Protocols)
+	backend.Config.Protocols.SetUnencryptedHTTP2(true)
+	backend.Start()
+	defer backend.Close()
+	g := startWith(t, builder{}, func(port int) config.Update {
+		return texts(t, port, map[string]string{"backend/a/one/1": backend.Listener.Addr().String()},
+			`listener{key:"listener/a/gw/http" gateway:"a/gw" name:"http" port:%d protocol:HTTP}`,
+			`backend{key:"backend/a/one/1" protocol:H2C endpoints{}}`,
+			`route{key:"route/grpc/a/r" namespace:"a" name:"r" parents{listener:"listener/a/gw/http"} grpc{rules{backends{backend:"backend/a/one/1" weight:1}}}}`)
+	})
+	resp := askWithin(t, g.addr, "1000m")
+	if resp.StatusCode != 200 || resp.Header.Get("Grpc-Status") != "4" {
+		t.Errorf("%d, %v", resp.StatusCode, resp.Header)
+	}
+}
+
+// askWithin makes a call as a client of gRPC that does not keep its own time. The message is "?", with the length of gRPC's
+// framing before it.
+func askWithin(t *testing.T, addr, limit string) *http.Response {
+	req, err := http.NewRequestWithContext(timeout(t, 50*time.Second), "POST", "http://"+addr+"/a.S/One", strings.NewReader("\x00\x00\x00\x00\x03\x0a\x01?"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{"Content-Type": {"application/grpc"}, "Grpc-Timeout": {limit}, "Te": {"trailers"}}
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(tr.CloseIdleConnections)
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	return resp
+}
+
 func TestGRPCDeadlines(t *testing.T) {
 	conn := startGRPC(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -173,21 +215,7 @@ func TestGRPCDeadlines(t *testing.T) {
 	if _, err := invoke(ctx, conn, "/a.S/One", "?"); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("the client's time: %v", err)
 	}
-	// A client that does not keep its own time. The message is "?", with the length of gRPC's framing before it.
-	req, err := http.NewRequestWithContext(timeout(t, 50*time.Second), "POST", "http://"+conn.Target()[len("passthrough:///"):]+"/a.S/One",
-		strings.NewReader("\x00\x00\x00\x00\x03\x0a\x01?"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header = http.Header{"Content-Type": {"application/grpc"}, "Grpc-Timeout": {"200m"}, "Te": {"trailers"}}
-	tr := &http.Transport{Protocols: new(http.Protocols)}
-	tr.Protocols.SetUnencryptedHTTP2(true)
-	defer tr.CloseIdleConnections()
-	resp, err := tr.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
+	resp := askWithin(t, conn.Target()[len("passthrough:///"):], "200m")
 	if resp.StatusCode != 200 || resp.Header.Get("Grpc-Status") != "4" {
 		t.Errorf("the gateway's time: %d, %v", resp.StatusCode, resp.Header)
 	}
