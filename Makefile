@@ -9,6 +9,8 @@ LDFLAGS := -s -w -X github.com/nantian-gw/nantian/internal/build.Version=$(VERSI
 GO      ?= go
 TOOLS   := $(CURDIR)/bin/tools
 FUZZTIME ?= 5s
+# What makes network namespaces needs root. Root's caches are its own.
+ROOT    := $(shell [ "$$(id -u)" = 0 ] || echo sudo env "PATH=$$PATH" GOFLAGS=-buildvcs=false)
 
 .PHONY: help
 help: ## list the targets
@@ -28,7 +30,7 @@ deps: ## install what the tests need beyond Go: Python with venv, Node with npm 
 	@scripts/deps
 
 .PHONY: test
-test: deps vet test-go race test-redis test-tokens test-sdk test-e2e test-nginx test-features fuzz bench-quick check-generate ## all tests; installs what they need
+test: deps vet test-go race test-redis test-tokens test-sdk test-e2e test-nginx test-features test-cluster conformance fuzz bench-quick check-generate ## all tests; installs what they need
 
 .PHONY: test-go
 test-go: ## the tests that need nothing but Go
@@ -61,8 +63,20 @@ test-features: build ## the Gateway API's conformance suite, without a cluster (
 
 .PHONY: test-cluster
 test-cluster: build ## both planes in a real cluster: an API server, etcd, and pods as local processes (Linux, root)
-	cd test/cluster && $(GO) vet ./... && NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -p 1 -timeout 30m ./...
-	cd test/cluster && GATEWAY_API=experimental NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 15m -run 'TestEdits|TestStaticAddress' ./e2e
+	cd test/cluster && $(GO) vet ./... && $(ROOT) NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -p 1 -timeout 30m ./...
+	cd test/cluster && $(ROOT) GATEWAY_API=experimental NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 15m -run 'TestEdits|TestStaticAddress' ./e2e
+
+.PHONY: conformance
+conformance: build ## the Gateway API's conformance suite in a real cluster, and its report compared with docs/conformance (Linux, root)
+	cd test/conformance && $(GO) vet ./... && $(ROOT) NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 40m .
+
+.PHONY: conformance-core
+conformance-core: build ## of that the tests of what every gateway has to do
+	cd test/conformance && $(ROOT) NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 20m . -core
+
+.PHONY: conformance-update
+conformance-update: build ## of that all, and write docs/conformance
+	cd test/conformance && $(ROOT) NANTIAN=$(CURDIR)/bin/nantian $(GO) test -count=1 -timeout 40m . -update
 
 .PHONY: cluster
 cluster: build ## run a Kubernetes cluster until Ctrl-C and print its KUBECONFIG; "nantian" is the image of bin/nantian (Linux, root)

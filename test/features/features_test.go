@@ -30,8 +30,9 @@ import (
 	"github.com/nantian-gw/nantian/test/rig"
 )
 
-// served are the features that a GatewayClass of ours tells of.
-var served = translate.Features()
+// served are the features that a GatewayClass of ours tells of, but for what is made of a Gateway in a cluster alone: package
+// conformance has its tests.
+var served = slices.DeleteFunc(translate.Features(), func(f features.FeatureName) bool { return f == features.SupportGatewayInfrastructure })
 
 // besides are tests of features that are not served as a whole, which hold all the same.
 var besides = []string{"GatewayInvalidParametersRef"}
