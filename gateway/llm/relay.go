@@ -177,6 +177,9 @@ func (s *stream) frame(fr ai.Frame) *failure {
 	switch {
 	case s.bypass == nil:
 		if *to, err = s.encoder().AppendEvents(*to, evs); err != nil {
+			if f := s.shielded(to, from); f != nil { // what was translated before the error goes out with it
+				return f
+			}
 			return untranslated(err)
 		}
 	case s.dec.Done() && s.owesUsage():

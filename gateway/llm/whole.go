@@ -26,6 +26,7 @@ func (s *stream) whole() *failure {
 	s.bypass = nil
 	from := len(s.out)
 	if s.out, err = s.encoder().AppendEvents(s.out, evs); err != nil {
+		s.out = s.out[:from] // no guard has seen it, and another target may answer
 		return nonsense("the provider's answer cannot be translated")
 	}
 	if f := s.shielded(&s.out, from); f != nil {
