@@ -29,8 +29,24 @@ var _ exchange.Handler = (*Handler)(nil)
 // Serve answers one model call.
 func (h *Handler) Serve(x *exchange.Exchange) {
 	c := h.newCall(x)
+	whole := false
+	defer func() {
+		if !whole {
+			c.abandon()
+		}
+	}()
 	if err := h.serve(c); err != nil {
 		c.refuse(err)
+	}
+	whole = true
+}
+
+// abandon ends what a call that panicked holds beyond itself: it is never released, and its reservations would be extended for
+// as long as the process runs.
+func (c *call) abandon() {
+	c.settleAll()
+	if c.answered { // else the call may still be made, by a goroutine of its own
+		c.up.RespBody.Close()
 	}
 }
 

@@ -24,7 +24,7 @@ func (s *stream) ask() error {
 	s.tally.reset(s.h.llm.Tokenizers.ForModel(s.ax.Target.Model))
 	s.last, s.grace = s.began, time.Time{}
 	s.target.meter.OpenStreams(1)
-	s.state = head
+	s.state, s.heard = head, false
 	go do(s.target.provider.cluster, s.halt, &s.up, s.sent)
 	return nil
 }
@@ -53,6 +53,7 @@ func (s *stream) awaitHead() (*failure, error) {
 	defer s.timer.Stop()
 	select {
 	case err := <-s.sent:
+		s.heard = true
 		return s.open(err), nil
 	case <-s.timer.C:
 		return nil, errQuiet

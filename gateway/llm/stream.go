@@ -35,6 +35,8 @@ type stream struct {
 	// committed says that the client has the head of the answer.
 	committed bool
 	closed    bool
+	// heard says that the outcome of the call in progress has been taken from sent: no other will come.
+	heard bool
 
 	// cuts says that the stream may have to end at a limit.
 	cuts bool
@@ -185,7 +187,7 @@ func (s *stream) Close() error {
 	}
 	s.closed = true
 	s.stop()
-	if s.state == head {
+	if s.state == head && !s.heard {
 		if err := <-s.sent; err == nil {
 			s.answered = true
 		}
