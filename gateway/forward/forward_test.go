@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/upstream"
@@ -106,6 +108,26 @@ func TestRetry(t *testing.T) {
 	f("GET", "", 9, Options{}, 503, 1)
 	hour := Options{Retry: Retry{Attempts: 9, Codes: map[int]bool{503: true}, Backoff: time.Hour}}
 	f("GET", "", 9, hour, 503, 1) // there is no time for that
+}
+
+func TestRetriesBeyondTheBudget(t *testing.T) {
+	var n atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n.Add(1)
+		w.WriteHeader(500)
+	}))
+	t.Cleanup(srv.Close)
+	a := srv.Listener.Addr().(*net.TCPAddr)
+	hour := durationpb.New(time.Hour)
+	c := upstream.NewCluster(upstream.Config{Host: "127.0.0.1", Port: uint32(a.Port), LoadBalancing: &xdsv1.LoadBalancing{
+		RetryBudget: &xdsv1.RetryBudget{Interval: hour, MinRetries: 1, MinInterval: hour},
+	}})
+	t.Cleanup(c.Close)
+	x := request(t, "GET", "")
+	New(Options{Cluster: c, Retry: Retry{Attempts: 5, Codes: map[int]bool{500: true}}}).Serve(x)
+	if status := x.Resp.StatusCode(); status != 503 || n.Load() != 2 || x.Note != "upstream: overflow" {
+		t.Errorf("%d after %d attempts, %q", status, n.Load(), x.Note)
+	}
 }
 
 func TestFailures(t *testing.T) {
