@@ -45,7 +45,7 @@ const (
 var (
 	update = flag.Bool("update", false, "write "+names+" and "+docs)
 	only   = flag.String("only", "", "name of the one test of the suite that is run")
-	core   = flag.Bool("core", false, "run what every Gateway has to do, and none of the extended features")
+	core   = flag.Bool("core", false, "run what every Gateway has to do, and of the extended features the modes of TLSRoutes alone")
 )
 
 // TestConformance runs every test of the suite for what a GatewayClass of ours tells. A test that fails, is skipped or is no
@@ -168,7 +168,9 @@ func options(t *testing.T, c *cluster.Cluster) suite.ConformanceOptions {
 	}
 }
 
-// claimed are the features whose tests are run.
+// claimed are the features whose tests are run. The modes of TLSRoutes are among those of the core: where a mode is not claimed,
+// the suite's core has a test that its listeners are refused (TLSRouteListenerTerminateNotSupported and, of the mode Terminate,
+// TLSRouteListenerMixedTerminationNotSupported), and ours are served.
 func claimed() []features.FeatureName {
 	all := translate.Features()
 	if !*core {
@@ -177,7 +179,8 @@ func claimed() []features.FeatureName {
 	return slices.DeleteFunc(all, func(f features.FeatureName) bool {
 		return !slices.Contains([]features.FeatureName{
 			features.SupportGateway, features.SupportReferenceGrant, features.SupportHTTPRoute, features.SupportGRPCRoute,
-			features.SupportTLSRoute, features.SupportTCPRoute, features.SupportUDPRoute,
+			features.SupportTLSRoute, features.SupportTLSRouteModeTerminate, features.SupportTLSRouteModeMixed,
+			features.SupportTCPRoute, features.SupportUDPRoute,
 		}, f)
 	})
 }

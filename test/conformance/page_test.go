@@ -19,6 +19,10 @@ The conformance suite of the Gateway API %s (%s channel), unmodified, against a 
 provisions, in a cluster, by "make conformance". What a GatewayClass tells as supported and what is tested is one list. The suite's own report
 is [report.yaml](report.yaml).
 
+Of the pods that the suite asks for, CoreDNS is a program of ours (test/conformance/whoami) that answers as its plugin whoami does, and
+echo-basic is built from the suite's module. Profiles share the tests of Gateways, so their numbers are not to be added up. Tests for meshes
+are not run.
+
 | profile | core tests | extended tests | failed | skipped |
 |---|---|---|---|---|
 `, r.GatewayAPIVersion, r.GatewayAPIChannel)
