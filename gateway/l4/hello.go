@@ -89,10 +89,11 @@ func ParseHello(b []byte) (h Hello, need int, err error) {
 	return h, 0, nil
 }
 
-// checkRecord looks at as much of a record's head as is there.
+// checkRecord looks at as much of a record's head as is there. The version in it is to be ignored (RFC 8446, section 5.1); as
+// crypto/tls does, one that no TLS will ever have tells another protocol.
 func checkRecord(b []byte) error {
 	switch {
-	case len(b) > 0 && b[0] != handshakeType, len(b) > 1 && b[1] != 3:
+	case len(b) > 0 && b[0] != handshakeType, len(b) > 1 && b[1] >= 0x10:
 		return errNotTLS
 	case len(b) >= recordHead:
 		if n := binary.BigEndian.Uint16(b[3:]); n == 0 || n > maxRecord {

@@ -3,6 +3,7 @@ package l4
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -64,6 +65,8 @@ func TestNoClientHello(t *testing.T) {
 		}
 	}
 	f("GET / HTTP/1.1\r\n", errNotTLS)
+	f("\x16\x10\x01\x00\x04", errNotTLS)
+	f("\x16\x00\x00\x00\x04\x01", io.EOF)
 	f("\x16\x03\x01\x00\x00", errHello)
 	f("\x16\x03\x01\x40\x01", errHello)
 	f("\x16\x03\x01\x00\x04\x02\x00\x00\x00", errNotTLS)
@@ -85,10 +88,22 @@ func FuzzHello(f *testing.F) {
 			t.Fatalf("%d bytes needed beside %d", need, len(b))
 		}
 		theirs, ok := goHello(b)
+		if alerted(b) {
+			return
+		}
 		if ok && (err != nil || need > len(b) || h.ServerName != theirs) {
 			t.Errorf("%q, %v; crypto/tls says %q", h.ServerName, err, theirs)
 		}
 	})
+}
+
+// alerted tells if there is a record of an alert: crypto/tls passes over warnings before the ClientHello, and we take them for
+// no TLS, since nothing can have been wrong before it.
+func alerted(b []byte) bool {
+	for len(b) >= recordHead && b[0] != 21 {
+		b = b[min(len(b), recordHead+int(binary.BigEndian.Uint16(b[3:]))):]
+	}
+	return len(b) > 0 && b[0] == 21
 }
 
 // goHello is the server name that crypto/tls reads.
