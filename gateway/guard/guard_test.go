@@ -92,6 +92,11 @@ func TestRequests(t *testing.T) {
 		{ai.OpenAI, `{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}]}]}`, ""},
 		{ai.OpenAI, `{"messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:text/plain;base64,amFuZS5kb2VAZXhhbXBsZS5vcmc="}}]}]}`,
 			`{"messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:text/plain;base64,W0VNQUlMXzFd"}}]}]}`},
+		// However lenient the one is who reads the file: URL-safe, without padding, with space and percent signs in it.
+		{ai.OpenAI, `{"messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"Data:text/plain;Base64,Pz8-IGph bmUu\nZG9lQGV4%59W1wbGUub3Jn"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"Data:text/plain;Base64,Pz8-IFtFTUFJTF8xXQ=="}}]}]}`},
+		{ai.Anthropic, `{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"text/plain","data":"amFuZS5kb2VAZXhhbXBsZS5vcmc"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"text/plain","data":"W0VNQUlMXzFd"}}]}]}`},
 		{ai.OpenAI, `{"input":["jane.doe@example.org",[1,2,3]]}`, `{"input":["[EMAIL_1]",[1,2,3]]}`},
 		{ai.Anthropic, `{"system":"jane.doe@example.org","messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":[{"type":"text","text":"b@example.org"}]}]}]}`,
 			`{"system":"[EMAIL_1]","messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":[{"type":"text","text":"[EMAIL_2]"}]}]}]}`},

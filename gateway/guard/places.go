@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"github.com/nantian-gw/nantian/ai"
-	"github.com/nantian-gw/nantian/ai/jsonscan"
 )
 
 // kind is what a string at a place is. Whatever is not of the form that its kind has is a text.
@@ -17,6 +16,7 @@ const (
 	opaque             // base64, or numbers
 	source             // data in base64, if the object says so
 	dataURL            // data: with base64; other URLs are texts
+	file               // a text in base64
 	arguments          // JSON in a string, as the arguments of a tool
 	modelName          // what routing has read
 	probabilities      // OpenAI's logprobs: the text once more, in pieces
@@ -256,30 +256,8 @@ func isBase64(c byte) bool {
 	return isAlnum(c) || c == '+' || c == '/' || c == '=' || c == '-' || c == '_' || c == '\n' || c == '\r'
 }
 
-var base64Mark = []byte(";base64,")
-
-// isDataURL says whether a text is base64 of something that is no text, with or without the head of a data URL.
-func isDataURL(t []byte) bool {
-	head, data, ok := bytes.Cut(t, base64Mark)
-	if !ok || !bytes.HasPrefix(head, []byte("data:")) || len(head) > longestIdent {
-		return false
-	}
-	return !isTextual(head[len("data:"):]) && all(data, isBase64)
-}
-
 // isTextual says whether a media type is one whose content could be read, and so has to be.
 func isTextual(mime []byte) bool {
 	return bytes.HasPrefix(mime, []byte("text/")) || bytes.Contains(mime, []byte("json")) || bytes.Contains(mime, []byte("xml")) ||
 		bytes.Contains(mime, []byte("yaml")) || len(mime) == 0
-}
-
-// encoded says whether an object of Anthropic's says of its data that it is base64 of what is no text, or thoughts of its own.
-func encoded(obj []byte) bool {
-	switch typ := jsonscan.Get(obj, "type"); {
-	case jsonscan.Equal(typ, "base64"):
-		return !isTextual([]byte(jsonscan.Text(jsonscan.Get(obj, "media_type"))))
-	case jsonscan.Equal(typ, "redacted_thinking"):
-		return true
-	}
-	return false
 }

@@ -3,7 +3,6 @@ package guard
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"strconv"
 
 	"github.com/nantian-gw/nantian/ai"
@@ -257,15 +256,13 @@ func (w *walker) memberAt(p *place, from int) error {
 	w.space()
 	w.i++ // the colon
 	w.space()
-	if child.kind == source && encoded(w.b[from:]) {
-		child = encodedData
+	if child.kind == source {
+		child = sourcePlace(w.b[from:])
 	}
 	err := w.value(child)
 	w.steps = w.steps[:len(w.steps)-1]
 	return err
 }
-
-var encodedData = of(opaque)
 
 // key looks at a name that nobody here knows.
 func (w *walker) key(at int, key []byte) error {
@@ -366,9 +363,11 @@ func (w *walker) replace(p *place, from int, t []byte) error {
 func (w *walker) judge(p *place, t []byte) ([]byte, error) {
 	switch {
 	case p.kind == dataURL:
-		if head, data, ok := bytes.Cut(t, base64Mark); ok && bytes.HasPrefix(head, []byte("data:")) {
+		if head, data, ok := cutDataURL(t); ok {
 			return w.file(head, data, t)
 		}
+	case p.kind == file:
+		return w.file(nil, t, t)
 	case p.kind == arguments && (w.stage == nil || w.stage.side == Response):
 		return w.arguments(t)
 	case looksLikeJSON(t) && jsonscan.Valid(t) == nil:
@@ -463,22 +462,6 @@ func (s *Session) jsonStream(st *Stage, restore bool) *promptguard.JSONStream {
 		s.json.Reset()
 	}
 	return s.json
-}
-
-// file looks at a text that is sent as a file in base64. What is none passes as a place that holds no text does.
-func (w *walker) file(head, data, t []byte) ([]byte, error) {
-	decoded, err := base64.StdEncoding.AppendDecode(w.decoded[:0], data)
-	if err != nil {
-		if decoded, err = base64.RawStdEncoding.AppendDecode(w.decoded[:0], data); err != nil {
-			return w.scan(t)
-		}
-	}
-	w.decoded = decoded
-	out, err := w.scan(decoded)
-	if err != nil || bytes.Equal(out, decoded) {
-		return t, err
-	}
-	return base64.StdEncoding.AppendEncode(append(bytes.Clone(head), base64Mark...), out), nil
 }
 
 // trace tells of places, where somebody wants to know.
