@@ -31,7 +31,7 @@ func (c *call) learnInput() {
 	}
 	l, model := c.h.llm, x.Target.Model
 	tok := l.Tokenizers.ForModel(model)
-	if tok.Exact() || !l.Calibration.Due(model, approx.Input) {
+	if tok.Exact() || !l.Calibration.Due(model, approx.Input, l.Now()) {
 		return
 	}
 	if p, err := Count(tok, l.Tokenizers.Rules(model), x); err == nil && p.Plain {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A Side is what of a call was counted. The two are learned apart: a provider's input holds framing and instructions of
@@ -42,7 +43,8 @@ type observed struct {
 type ratio struct {
 	estimated, reported float64 // sums that begin at prior
 	off, total          float64 // sums of the errors after Adjust, and of what was reported, without prior
-	n, asked            uint64
+	n                   uint64
+	due                 time.Time // from when on a call is due again
 }
 
 const (
@@ -52,9 +54,10 @@ const (
 	maxFactor  = 4
 	maxPerCall = 1 << 24 // tokens; more is a mistake of a provider
 
-	// Observations that cost a count which nobody else needs are all made until there are enough, then one of some.
+	// Observations that cost a count which nobody else needs are all made until there are enough, then one in a while: what
+	// they cost does not grow with the traffic.
 	enough = 32
-	oneOf  = 16
+	while  = 100 * time.Millisecond
 )
 
 // NewCalibration returns a Calibration of at most max models, at least one.
@@ -122,9 +125,9 @@ func (c *Calibration) find(model string) *observed {
 	return nil
 }
 
-// Due says whether to observe a call for which nothing was counted yet: every one of the first of a model, later one of
-// sixteen, so that models that change are noticed and traffic does not pay for it.
-func (c *Calibration) Due(model string, s Side) bool {
+// Due says whether to observe a call for which nothing was counted yet: every one of the first of a model, later one in 100 ms,
+// so that models that change are noticed and traffic does not pay for it.
+func (c *Calibration) Due(model string, s Side, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := c.find(model)
@@ -132,8 +135,14 @@ func (c *Calibration) Due(model string, s Side) bool {
 		return true
 	}
 	r := &o.sides[s]
-	r.asked++
-	return r.n < enough || r.asked%oneOf == 0
+	if r.n < enough {
+		return true
+	}
+	if now.Before(r.due) {
+		return false
+	}
+	r.due = now.Add(while)
+	return true
 }
 
 // Factor returns by what to multiply an estimate for a model: 1 if nothing is known of it, and within 1/4 and 4.

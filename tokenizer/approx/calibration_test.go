@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nantian-gw/nantian/tokenizer/approx"
 )
@@ -79,9 +80,11 @@ func TestCalibrationWeighs(t *testing.T) {
 
 func TestCalibrationDue(t *testing.T) {
 	c := approx.NewCalibration(10)
+	now := time.Unix(0, 0)
 	due := func() (n int) {
 		for range 160 {
-			if c.Due("m", in) {
+			now = now.Add(10 * time.Millisecond)
+			if c.Due("m", in, now) {
 				n++
 			}
 		}
@@ -93,10 +96,10 @@ func TestCalibrationDue(t *testing.T) {
 	for range 100 {
 		c.Observe("m", in, 10, 11)
 	}
-	if n := due(); n != 10 {
-		t.Errorf("%d of 160 are due later, want 10", n)
+	if n := due(); n != 16 {
+		t.Errorf("%d of 160 are due later, want 16", n)
 	}
-	if !c.Due("m", out) {
+	if !c.Due("m", out, now) {
 		t.Error("the other side of a model is not due although nothing is known of it")
 	}
 }
@@ -142,8 +145,9 @@ func TestCalibrationIsBounded(t *testing.T) {
 func TestCalibrationDoesNotAllocate(t *testing.T) {
 	c := approx.NewCalibration(10)
 	c.Observe("m", in, 100, 110)
+	now := time.Now()
 	n := testing.AllocsPerRun(100, func() {
-		if c.Due("m", in) {
+		if c.Due("m", in, now) {
 			c.Observe("m", in, 100, 110)
 		}
 		c.Adjust("m", out, 100)
@@ -162,7 +166,7 @@ func TestCalibrationConcurrent(t *testing.T) {
 				model := string(rune('a' + (g+i)%6))
 				c.Observe(model, in, 100, 110)
 				c.Adjust(model, in, 100)
-				c.Due(model, out)
+				c.Due(model, out, time.Now())
 				c.Learned()
 			}
 		})
