@@ -142,7 +142,7 @@ func rewrite(list []*xdsv1.Filter, x *exchange.Exchange) {
 	}
 }
 
-var policyKinds = map[string]string{xdsv1.PolicyAuth: "AuthPolicy", xdsv1.PolicyToken: "TokenPolicy", xdsv1.PolicyGuard: "PromptGuardPolicy"}
+var policyKinds = map[string]string{xdsv1.PolicyAuth: "AuthPolicy", xdsv1.PolicyToken: "TokenPolicy", xdsv1.PolicyGuard: "PromptGuardPolicy", xdsv1.PolicyRoute: "RoutePolicy"}
 
 // policyKind is the kind of the object that a policy's key names.
 func policyKind(key string) string {

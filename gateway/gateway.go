@@ -30,6 +30,7 @@ import (
 	"github.com/nantian-gw/nantian/gateway/server"
 	"github.com/nantian-gw/nantian/gateway/session"
 	"github.com/nantian-gw/nantian/gateway/table"
+	"github.com/nantian-gw/nantian/gateway/traffic"
 	"github.com/nantian-gw/nantian/gateway/upstream"
 	"github.com/nantian-gw/nantian/tokenizer/approx"
 )
@@ -94,7 +95,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	o.LLM.Observer, o.LLM.Guards = models{g.observer.Metrics}, g.observer.Metrics.Guards()
-	g.build.llm = llm.New(o.LLM)
+	g.build.llm, g.build.limits = llm.New(o.LLM), g.limits
 	g.build.auth = auth.New(auth.Options{Metrics: meters{g.observer.Metrics}, Control: o.LLM.Control, Log: o.Log})
 	g.store = config.New(g.build, g.serve)
 	return g, nil
@@ -193,6 +194,7 @@ type builder struct {
 	metrics  *observe.Metrics
 	llm      *llm.LLM
 	auth     *auth.Auth
+	limits   *limit.Limits
 	trusted  atomic.Pointer[[]netip.Prefix]
 }
 
@@ -221,7 +223,7 @@ func (b *builder) Session(s *xdsv1.SessionPersistence, scope string) table.Sessi
 // Forward implements table.Builder.
 func (b *builder) Forward(f table.Forward) exchange.Handler {
 	return forward.New(forward.Options{
-		Cluster: f.Cluster, Name: f.Backend, BackendTimeout: f.BackendTimeout,
+		Cluster: f.Cluster, Name: f.Backend, BackendTimeout: f.BackendTimeout, IdleTimeout: f.IdleTimeout,
 		Retry: retry(f.Retry), GRPC: f.GRPC, Trusted: &b.trusted,
 	})
 }
@@ -247,7 +249,15 @@ func (b *builder) Models(key string, rs map[string]*xdsv1.Resource, clusters *ta
 }
 
 // Policies implements table.Builder.
-func (b *builder) Policies(list []*xdsv1.Policy) (filter.Chain, error) { return b.auth.Filters(list) }
+func (b *builder) Policies(list []*xdsv1.Policy) (filter.Chain, error) {
+	who, err := b.auth.Filters(list)
+	if err != nil {
+		return who, err
+	}
+	bounds, err := traffic.Filters(list, b.limits)
+	who.Request, who.Response = append(who.Request, bounds.Request...), append(who.Response, bounds.Response...)
+	return who, err
+}
 
 // source lends a table's clusters to model providers.
 type source struct{ *table.Clusters }

@@ -58,6 +58,7 @@ var ownKinds = []Kind{
 	own(v1alpha1.KindTokenPolicy, func(s *Set) *Index[*v1alpha1.TokenPolicy] { return &s.TokenPolicies }),
 	own(v1alpha1.KindPromptGuardPolicy, func(s *Set) *Index[*v1alpha1.PromptGuardPolicy] { return &s.PromptGuardPolicies }),
 	own(v1alpha1.KindGatewayConfig, func(s *Set) *Index[*v1alpha1.GatewayConfig] { return &s.GatewayConfigs }),
+	own(v1alpha1.KindRoutePolicy, func(s *Set) *Index[*v1alpha1.RoutePolicy] { return &s.RoutePolicies }),
 	own(v1alpha1.KindBackendLBPolicy, func(s *Set) *Index[*v1alpha1.BackendLBPolicy] { return &s.BackendLBPolicies }),
 }
 

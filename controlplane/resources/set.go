@@ -38,6 +38,7 @@ type Set struct {
 	TokenPolicies       Index[*v1alpha1.TokenPolicy]
 	PromptGuardPolicies Index[*v1alpha1.PromptGuardPolicy]
 	GatewayConfigs      Index[*v1alpha1.GatewayConfig]
+	RoutePolicies       Index[*v1alpha1.RoutePolicy]
 	BackendLBPolicies   Index[*v1alpha1.BackendLBPolicy]
 
 	problems []Problem

@@ -85,6 +85,7 @@ func New() *Registry {
 		v1alpha1.KindAIProvider: "aiproviders", v1alpha1.KindAIBackend: "aibackends", v1alpha1.KindAuthPolicy: "authpolicies",
 		v1alpha1.KindTokenPolicy: "tokenpolicies", v1alpha1.KindPromptGuardPolicy: "promptguardpolicies",
 		v1alpha1.KindGatewayConfig: "gatewayconfigs", v1alpha1.KindBackendLBPolicy: "backendlbpolicies",
+		v1alpha1.KindRoutePolicy: "routepolicies",
 	} {
 		r.add(v1alpha1.GroupName, name, crds.Files, v1alpha1.GroupName+"_"+file+".yaml")
 	}

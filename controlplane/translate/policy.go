@@ -32,6 +32,8 @@ type policy struct {
 	invalid, unresolved faults
 	// notes say of targets, by their index, where the policy does not hold although it is accepted.
 	notes map[int]string
+	// alone says that a target has one policy of the kind: of two the first holds, and the other is in conflict.
+	alone bool
 }
 
 // finishPolicy resolves the targets of a policy, puts it into the pool and tells its status. One that cannot be run keeps its
@@ -43,6 +45,12 @@ func (t *translator) finishPolicy(p *policy) {
 	for i, ref := range p.targets {
 		var found []*xdsv1.Target
 		found, p.notes[i], lost[i] = t.policyTarget(p, ref)
+		if lost[i] == nil && p.alone {
+			lost[i] = t.claim(p, ref)
+		}
+		if lost[i] != nil {
+			continue
+		}
 		p.wire.Targets = append(p.wire.Targets, found...)
 	}
 	t.putPolicy(p)
@@ -76,6 +84,7 @@ func (t *translator) putPolicy(p *policy) {
 func (t *translator) closeUnread() {
 	kinds := map[string]string{
 		v1alpha1.KindAuthPolicy: xdsv1.PolicyAuth, v1alpha1.KindTokenPolicy: xdsv1.PolicyToken, v1alpha1.KindPromptGuardPolicy: xdsv1.PolicyGuard,
+		v1alpha1.KindRoutePolicy: xdsv1.PolicyRoute,
 	}
 	for _, u := range t.in.Unread() {
 		kind, known := kinds[u.Ref.Kind]
@@ -84,7 +93,7 @@ func (t *translator) closeUnread() {
 		}
 		p := &policy{
 			object: &metav1.ObjectMeta{Namespace: u.Ref.Namespace, Name: u.Ref.Name}, ref: u.Ref, targets: u.Targets,
-			kinds: []string{"Gateway", "HTTPRoute", "GRPCRoute", v1alpha1.KindAIBackend, v1alpha1.KindAIProvider},
+			kinds: []string{"Gateway", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute", v1alpha1.KindAIBackend, v1alpha1.KindAIProvider},
 			wire:  &xdsv1.Policy{Key: xdsv1.PolicyKey(kind, u.Ref.Namespace, u.Ref.Name), Namespace: u.Ref.Namespace, Name: u.Ref.Name},
 		}
 		for _, ref := range u.Targets {
@@ -136,6 +145,9 @@ func (t *translator) policyTarget(p *policy, ref gatewayv1.LocalPolicyTargetRefe
 	case "HTTPRoute", "GRPCRoute":
 		found, lost = t.routeTarget(to, section)
 		return found, "", lost
+	case "TCPRoute", "TLSRoute", "UDPRoute":
+		found, lost = t.routeTarget(to, section)
+		return found, streamsNote(p.wire.GetTraffic()), lost
 	}
 	key, known := xdsv1.ModelsKey(to.Namespace, to.Name), false
 	if to.Kind == v1alpha1.KindAIBackend {
@@ -182,20 +194,21 @@ func (t *translator) gatewayTarget(to resources.Ref, section string) (found []*x
 	return found, note, lost
 }
 
+// routeKinds are the kinds of routes, as keys have them.
+var routeKinds = map[string]string{
+	"HTTPRoute": xdsv1.RouteHTTP, "GRPCRoute": xdsv1.RouteGRPC, "TCPRoute": xdsv1.RouteTCP, "TLSRoute": xdsv1.RouteTLS, "UDPRoute": xdsv1.RouteUDP,
+}
+
 func (t *translator) routeTarget(to resources.Ref, section string) ([]*xdsv1.Target, *fault) {
 	i := slices.IndexFunc(t.routes, func(r *route) bool { return r.ref == to })
 	if i < 0 {
 		return nil, notThere(to, "")
 	}
 	r := t.routes[i]
-	kind := xdsv1.RouteHTTP
-	if to.Kind == "GRPCRoute" {
-		kind = xdsv1.RouteGRPC
-	}
 	if section != "" && !r.hasRule(section) {
 		return nil, notThere(to, "rule "+section)
 	}
-	return []*xdsv1.Target{{Key: xdsv1.RouteKey(kind, to.Namespace, to.Name), Rule: section}}, nil
+	return []*xdsv1.Target{{Key: xdsv1.RouteKey(routeKinds[to.Kind], to.Namespace, to.Name), Rule: section}}, nil
 }
 
 func (r *route) hasRule(name string) bool {

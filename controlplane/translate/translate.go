@@ -76,6 +76,9 @@ type translator struct {
 	// keptPolicies are those that are refused and whose last valid version stays in force, with the targets that they have now.
 	keptPolicies map[string]*xdsv1.Policy
 
+	// claimed says which RoutePolicy has a target.
+	claimed map[policyAt]string
+
 	statuses []status.Update
 	refused  map[string]error
 }
@@ -90,7 +93,7 @@ func Translate(in *resources.Set, o Options) (*Result, error) {
 		gateways: map[types.NamespacedName]*gateway{}, configs: map[types.NamespacedName]*config{}, sets: map[types.NamespacedName]*listenerSet{}, pool: map[string]*xdsv1.Resource{},
 		backends: map[string]*backend{}, providers: map[string]*provider{}, models: map[string]*modelMap{},
 		policies: map[types.NamespacedName][]*tlsPolicy{}, balancing: map[servicePort]*lbPolicy{}, refused: map[string]error{},
-		keptPolicies: map[string]*xdsv1.Policy{},
+		keptPolicies: map[string]*xdsv1.Policy{}, claimed: map[policyAt]string{},
 	}
 	t.buildConfigs()
 	t.classes()
@@ -104,6 +107,7 @@ func Translate(in *resources.Set, o Options) (*Result, error) {
 	t.buildL4Routes()
 	t.buildAuthPolicies()
 	t.buildTokenPolicies()
+	t.buildRoutePolicies()
 	t.finishGateways()
 	t.finishConfigs()
 	t.finishListenerSets()

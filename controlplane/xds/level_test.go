@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -58,6 +59,7 @@ func rich(t *testing.T) *snapshot.Snapshot {
 		policy(&xdsv1.Policy{Key: "policy/token/a/p", Targets: []*xdsv1.Target{{Key: "route/grpc/a/grpc"}}, Kind: &xdsv1.Policy_TokenLimit{TokenLimit: richLimit()}}),
 		policy(&xdsv1.Policy{Key: "policy/auth/a/p", Targets: []*xdsv1.Target{{Key: http, Gateway: true}}, Kind: &xdsv1.Policy_Auth{Auth: richAuth()}}),
 		policy(&xdsv1.Policy{Key: "policy/guard/a/p", Targets: []*xdsv1.Target{{Key: "provider/a/p"}}, Kind: &xdsv1.Policy_PromptGuard{PromptGuard: richGuard()}}),
+		policy(&xdsv1.Policy{Key: "policy/route/a/p", Targets: []*xdsv1.Target{{Key: "route/http/a/http"}}, Kind: &xdsv1.Policy_Traffic{Traffic: richTraffic()}}),
 		&xdsv1.Resource{Kind: &xdsv1.Resource_Caller{Caller: &xdsv1.Caller{
 			Key: "caller/a/c", Namespace: "a", Name: "c", KeySha256: make([]byte, 32), Policies: []string{"policy/auth/a/p"},
 			Models: []string{"m"}, Metadata: map[string]string{"team": "a"},
@@ -97,6 +99,16 @@ func richLimit() *xdsv1.TokenLimit {
 		},
 		OnLimit: xdsv1.TokenLimit_QUEUE, OnStream: xdsv1.TokenLimit_CUT, FailureMode: xdsv1.TokenLimit_CLOSED,
 		Queue: &xdsv1.LimitQueue{Size: 1, Timeout: durationpb.New(time.Second)},
+	}
+}
+
+func richTraffic() *xdsv1.Traffic {
+	second := durationpb.New(time.Second)
+	return &xdsv1.Traffic{
+		RequestTimeout: second, BackendTimeout: second, IdleTimeout: second, MaxRequestBody: proto.Uint64(1), MaxRequestHead: 1, BufferRequest: true,
+		ConnectionRequests: 1, ConnectionAge: second, Requests: &xdsv1.TokenLimit{FailureMode: xdsv1.TokenLimit_CLOSED, Limits: []*xdsv1.Limit{
+			{Name: "second", Unit: xdsv1.LimitUnit_REQUESTS, Limit: 1, Window: &xdsv1.Limit_Sliding{Sliding: second}, Key: []*xdsv1.LimitKey{{Source: xdsv1.LimitKey_CLIENT_IP}}},
+		}},
 	}
 }
 
@@ -172,7 +184,7 @@ func plainRule() *xdsv1.HTTPRule {
 // names are the fields and enum values of the messages of the wire.
 func names() (out []protoreflect.FullName) {
 	for _, file := range []protoreflect.FileDescriptor{
-		xdsv1.File_ai_proto, xdsv1.File_auth_proto, xdsv1.File_backend_proto, xdsv1.File_guard_proto, xdsv1.File_token_proto, xdsv1.File_listener_proto, xdsv1.File_policy_proto,
+		xdsv1.File_ai_proto, xdsv1.File_auth_proto, xdsv1.File_backend_proto, xdsv1.File_guard_proto, xdsv1.File_token_proto, xdsv1.File_traffic_proto, xdsv1.File_listener_proto, xdsv1.File_policy_proto,
 		xdsv1.File_resource_proto, xdsv1.File_route_proto, xdsv1.File_runtime_proto, xdsv1.File_secret_proto,
 	} {
 		out = append(out, namesOf(file.Messages(), file.Enums())...)
@@ -306,6 +318,7 @@ func TestClosedFilters(t *testing.T) {
 		s.Resources["policy/token/a/p"].GetPolicy().Targets[0].Key = policyOn
 		delete(s.Resources, "policy/auth/a/p")
 		delete(s.Resources, "policy/guard/a/p")
+		delete(s.Resources, "policy/route/a/p")
 		l := lens{level: 1, since: func(n protoreflect.FullName) uint32 {
 			if n == "nantian.gateway.v1.Resource.policy" {
 				return 2

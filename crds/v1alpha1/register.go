@@ -18,6 +18,7 @@ const (
 	KindPromptGuardPolicy = "PromptGuardPolicy"
 	KindGatewayConfig     = "GatewayConfig"
 	KindBackendLBPolicy   = "BackendLBPolicy"
+	KindRoutePolicy       = "RoutePolicy"
 )
 
 // GroupVersion is the group and version of the kinds in this package.
@@ -28,6 +29,7 @@ func AddToScheme(s *runtime.Scheme) error {
 	s.AddKnownTypes(GroupVersion, &AIProvider{}, &AIProviderList{}, &AIBackend{}, &AIBackendList{}, &AuthPolicy{}, &AuthPolicyList{})
 	s.AddKnownTypes(GroupVersion, &TokenPolicy{}, &TokenPolicyList{}, &PromptGuardPolicy{}, &PromptGuardPolicyList{})
 	s.AddKnownTypes(GroupVersion, &GatewayConfig{}, &GatewayConfigList{}, &BackendLBPolicy{}, &BackendLBPolicyList{})
+	s.AddKnownTypes(GroupVersion, &RoutePolicy{}, &RoutePolicyList{})
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil
 }

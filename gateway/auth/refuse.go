@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/nantian-gw/nantian/ai"
-	"github.com/nantian-gw/nantian/ai/vendors"
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/filter"
 )
@@ -45,7 +44,7 @@ func (g *guard) refuse(x *exchange.Exchange, p *policy, r result) filter.Verdict
 	case isGRPC(x):
 		replyGRPC(x, say)
 	default:
-		reply(x, say)
+		filter.Refuse(x, &ai.Error{Status: say.status, Code: say.code, Message: say.text})
 	}
 	switch say.status {
 	case http.StatusUnauthorized:
@@ -87,13 +86,4 @@ func replyGRPC(x *exchange.Exchange, say *refusal) {
 	x.ReplyBytes(http.StatusOK, "application/grpc", nil)
 	x.RespTrailer = append(x.RespTrailer,
 		exchange.Field{Name: "grpc-status", Value: strconv.Itoa(say.grpc)}, exchange.Field{Name: "grpc-message", Value: say.text})
-}
-
-func reply(x *exchange.Exchange, say *refusal) {
-	dialect, _, _, known := vendors.Detect(x.Req.Method(), x.Path, func(name string) string { return string(x.Req.Peek(name)) })
-	if !known {
-		x.Reply(say.status, say.text)
-		return
-	}
-	x.ReplyBytes(say.status, "application/json", dialect.AppendError(nil, &ai.Error{Status: say.status, Code: say.code, Message: say.text}))
 }

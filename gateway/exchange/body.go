@@ -62,9 +62,16 @@ func (b *Body) Close() {
 }
 
 // TooLargeError says that a body that had to be read whole exceeds its limit.
-type TooLargeError struct{ Limit int64 }
+type TooLargeError struct {
+	Limit int64
+	// Policy is "<ns>/<name>" of the RoutePolicy that sets the limit; empty: it is that of the gateway.
+	Policy string
+}
 
 func (e *TooLargeError) Error() string {
+	if e.Policy != "" {
+		return fmt.Sprintf("the request body is larger than RoutePolicy %s allows, %d bytes", e.Policy, e.Limit)
+	}
 	return fmt.Sprintf("the request body is larger than the limit for requests that have to be read, %d bytes", e.Limit)
 }
 

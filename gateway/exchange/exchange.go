@@ -63,6 +63,11 @@ type Exchange struct {
 	// Client is the peer of the connection (or of the PROXY protocol); Local is the address that it reached.
 	Client, Local netip.AddrPort
 	TLS           *tls.ConnectionState
+	// Accepted is when the client's connection was made, and Served the number of requests on it, this one included. LastServed,
+	// set by a filter, ends the connection with this response.
+	Accepted   time.Time
+	Served     int64
+	LastServed bool
 
 	// Route is nil until a rule matched.
 	Route *RouteInfo
@@ -203,6 +208,7 @@ func (x *Exchange) clear() {
 	x.ReqTrailer, x.RespTrailer = x.ReqTrailer[:0], x.RespTrailer[:0]
 	x.Proto, x.Minor, x.Scheme = 0, 0, ""
 	x.Client, x.Local, x.TLS = netip.AddrPort{}, netip.AddrPort{}, nil
+	x.Accepted, x.Served, x.LastServed = time.Time{}, 0, false
 	x.Route, x.Backend, x.Upgrade, x.Interim, x.Uploading, x.Left = nil, "", nil, nil, false, false
 	x.Wanted, x.Reached = Place{}, Place{}
 	x.Start, x.Deadline = time.Time{}, time.Time{}

@@ -23,7 +23,9 @@ type Options struct {
 	Name string
 	// BackendTimeout bounds each attempt; 0: no limit but the exchange's deadline.
 	BackendTimeout time.Duration
-	Retry          Retry
+	// IdleTimeout bounds each wait for a piece of the answer's body; 0: no limit.
+	IdleTimeout time.Duration
+	Retry       Retry
 	// GRPC answers failures in gRPC's form.
 	GRPC bool
 	// Trusted are proxies whose X-Forwarded fields are believed; nil: none. They may change at any time.
@@ -76,6 +78,7 @@ func (h *Handler) prepare(x *exchange.Exchange, c *call) {
 	c.Host, c.Header, c.Body, c.Trailer = x.Req.Host(), &x.Req, x.ReqBody, x.ReqTrailer
 	c.Cookie = x.Cookie()
 	c.Resp, c.RespTrailer, c.Interim = &x.Resp, &x.RespTrailer, x.Interim
+	c.IdleTimeout = h.o.IdleTimeout
 	c.Affinity = h.o.Cluster.Affinity(x)
 	if x.Wanted.Backend == h.o.Cluster.Key {
 		c.Session = x.Wanted.Endpoint
@@ -267,6 +270,10 @@ func failureOf(e *upstream.Error) failure {
 	case upstream.ReasonProtocol:
 		return failure{502, 13, "the backend's answer is not valid HTTP, or its head is too large"}
 	case upstream.ReasonClient:
+		var large *exchange.TooLargeError
+		if errors.As(e, &large) {
+			return failure{413, 8, large.Error()}
+		}
 		if errors.Is(e, os.ErrDeadlineExceeded) {
 			return failure{408, 4, "the request body did not arrive in time"}
 		}

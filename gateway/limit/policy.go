@@ -16,8 +16,9 @@ const (
 	defaultTimeout = 10 * time.Second
 )
 
-// policy is a TokenPolicy, compiled. It is immutable.
+// policy is a TokenPolicy or what a RoutePolicy says of requests, compiled. It is immutable.
 type policy struct {
+	kind    string // of the object
 	name    string // "<ns>/<name>"
 	wire    *xdsv1.TokenLimit
 	limits  []*limit
@@ -103,17 +104,28 @@ func (l *limit) real(s ratelimit.State) ratelimit.State {
 	return s
 }
 
+// limitsOf are the limits of a policy; nil: it has none.
+func limitsOf(p *xdsv1.Policy) *xdsv1.TokenLimit {
+	if t := p.GetTraffic(); t != nil {
+		return t.GetRequests()
+	}
+	return p.GetTokenLimit()
+}
+
 // compile makes a policy of the wire's, or gives the one that it was made into before.
 func (l *Limits) compile(p *xdsv1.Policy) (*policy, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if old := l.policies[p.GetKey()]; old != nil && proto.Equal(old.wire, p.GetTokenLimit()) {
+	if old := l.policies[p.GetKey()]; old != nil && proto.Equal(old.wire, limitsOf(p)) {
 		return old, nil
 	}
-	w := p.GetTokenLimit()
+	w := limitsOf(p)
 	out := &policy{
-		name: p.GetNamespace() + "/" + p.GetName(), wire: w, onLimit: w.GetOnLimit(), cut: w.GetOnStream() == xdsv1.TokenLimit_CUT,
+		kind: "TokenPolicy", name: p.GetNamespace() + "/" + p.GetName(), wire: w, onLimit: w.GetOnLimit(), cut: w.GetOnStream() == xdsv1.TokenLimit_CUT,
 		queue: int(w.GetQueue().GetSize()), timeout: w.GetQueue().GetTimeout().AsDuration(),
+	}
+	if p.GetTraffic() != nil {
+		out.kind = "RoutePolicy"
 	}
 	if out.queue == 0 {
 		out.queue = defaultQueue
@@ -176,7 +188,7 @@ func (l *Limits) Keep(rs map[string]*xdsv1.Resource) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for key, p := range l.policies {
-		if rs[key].GetPolicy().GetTokenLimit() != nil {
+		if limitsOf(rs[key].GetPolicy()) != nil {
 			continue
 		}
 		for _, one := range p.limits {
@@ -216,6 +228,22 @@ func (l *Limits) Sets(list []*xdsv1.Policy) (once, perAttempt *Set, err error) {
 		}
 	}
 	return once.orNil(), perAttempt.orNil(), nil
+}
+
+// Requests compiles what a RoutePolicy says of requests; nil: nothing.
+func (l *Limits) Requests(p *xdsv1.Policy) (*Set, error) {
+	if limitsOf(p) == nil {
+		return nil, nil
+	}
+	c, err := l.compile(p)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{}
+	for _, one := range c.limits {
+		s.add(one)
+	}
+	return s.orNil(), nil
 }
 
 // With is the limits of both sets, each once. Either may be nil.

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/ratelimit"
@@ -36,7 +39,7 @@ type Refusal struct {
 func (l *limit) refuse(status int, text string) *Refusal {
 	return &Refusal{
 		Status: status, Limit: l.id(), limit: l,
-		Message: fmt.Sprintf("limit %q of TokenPolicy %s: %s", l.name, l.policy.name, text),
+		Message: fmt.Sprintf("limit %q of %s %s: %s", l.name, l.policy.kind, l.policy.name, text),
 	}
 }
 
@@ -100,6 +103,23 @@ func (ls *Lease) limitOf(key string) *limit {
 		}
 	}
 	return ls.charges[0].limit
+}
+
+// Show tells in a response's head when to try again, and of how many requests none is left.
+func (r *Refusal) Show(h *fasthttp.ResponseHeader) {
+	if r.RetryAfter > 0 {
+		h.Set("Retry-After", seconds(r.RetryAfter))
+	}
+	if s := &r.Shown.Requests; r.Shown.HasRequests() {
+		h.Set("X-Ratelimit-Limit", strconv.FormatInt(s.Limit, 10))
+		h.Set("X-Ratelimit-Remaining", strconv.FormatInt(max(0, s.Remaining), 10))
+		h.Set("X-Ratelimit-Reset", seconds(s.Reset))
+	}
+}
+
+// seconds are whole ones, and more rather than less.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
 
 // count counts a refusal.

@@ -192,6 +192,7 @@ type clientConn struct {
 	accepted      time.Time
 	h2            atomic.Bool // served by net/http
 	rested        atomic.Bool // has served something and waits for more
+	served        atomic.Int64
 
 	mu sync.Mutex
 	// end, if set, ends what is served when the connection is cut.

@@ -156,6 +156,7 @@ func (c *h1Conn) readHead(x *exchange.Exchange) error {
 		x.Minor = 0
 	}
 	x.Scheme, x.Client, x.Local, x.TLS = c.p.scheme, c.client, c.local, c.tls
+	x.Accepted, x.Served = c.owner.accepted, c.owner.served.Add(1)
 	if x.Minor == 1 {
 		x.Interim = c.interim
 	}

@@ -156,7 +156,7 @@ func (c *h1Conn) write(x *exchange.Exchange, out *output) (keep bool, err error)
 
 // keeps says whether the connection can take another request after this one.
 func (c *h1Conn) keeps(x *exchange.Exchange) bool {
-	return !x.Req.ConnectionClose() && !c.last && !c.p.stopped.Load() && !c.p.server.draining() && c.drain(x)
+	return !x.Req.ConnectionClose() && !x.LastServed && !c.last && !c.p.stopped.Load() && !c.p.server.draining() && c.drain(x)
 }
 
 // reset makes the connection end with an error.

@@ -106,6 +106,7 @@ func readH2(x *exchange.Exchange, r *http.Request, c *clientConn, most int) *h1.
 	x.Proto = 2
 	x.Scheme, x.Local, x.TLS = c.p.scheme, c.local, r.TLS
 	x.Client = c.client
+	x.Accepted, x.Served = c.accepted, c.served.Add(1)
 	h := &x.Req
 	h.SetNoDefaultContentType(true)
 	if !h1.ValidMethod(r.Method) {
@@ -294,7 +295,7 @@ func (f *h2Writer) head(x *exchange.Exchange) {
 	if n := contentLength(x); n >= 0 {
 		out["Content-Length"] = []string{strconv.FormatInt(n, 10)}
 	}
-	if f.port.stopped.Load() {
+	if f.port.stopped.Load() || x.LastServed {
 		out["Connection"] = []string{"close"} // net/http makes a GOAWAY of it
 	}
 	f.begun = true

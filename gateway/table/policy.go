@@ -38,7 +38,8 @@ const (
 )
 
 // rule lists the policies on the way to a rule: of the Gateway, the listener, the route and the rule itself, each once, the
-// widest first. An overridable AuthPolicy is not among them where one of a narrower level is.
+// widest first. An overridable AuthPolicy is not among them where one of a narrower level is, and of the RoutePolicies only
+// the narrowest is.
 func (ps policies) rule(listener, route, rule string) []*xdsv1.Policy {
 	var at [levels][]*xdsv1.Policy
 	for _, a := range ps[listener] {
@@ -58,9 +59,15 @@ func (ps policies) rule(listener, route, rule string) []*xdsv1.Policy {
 	}
 	var out []*xdsv1.Policy
 	for level, list := range at {
-		narrower := slices.ContainsFunc(at[level+1:], func(l []*xdsv1.Policy) bool { return slices.ContainsFunc(l, isAuth) })
+		narrower := func(kind string) bool {
+			return slices.ContainsFunc(at[level+1:], func(l []*xdsv1.Policy) bool {
+				return slices.ContainsFunc(l, func(p *xdsv1.Policy) bool { return isOf(p, kind) })
+			})
+		}
 		for _, p := range list {
-			if !slices.Contains(out, p) && !(p.GetAuth().GetOverridable() && narrower) {
+			switch {
+			case slices.Contains(out, p), p.GetAuth().GetOverridable() && narrower(xdsv1.PolicyAuth), isOf(p, xdsv1.PolicyRoute) && narrower(xdsv1.PolicyRoute):
+			default:
 				out = append(out, p)
 			}
 		}
@@ -68,10 +75,20 @@ func (ps policies) rule(listener, route, rule string) []*xdsv1.Policy {
 	return out
 }
 
-// isAuth says whether a policy was made of an AuthPolicy, one that cannot be run included.
-func isAuth(p *xdsv1.Policy) bool {
+// isOf says whether a policy was made of an object of a kind, one that cannot be run included.
+func isOf(p *xdsv1.Policy, kind string) bool {
 	k, err := xdsv1.ParseKey(p.GetKey())
-	return err == nil && k.Sub == xdsv1.PolicyAuth
+	return err == nil && k.Sub == kind
+}
+
+// traffic is the RoutePolicy among those of a rule; nil: there is none.
+func traffic(list []*xdsv1.Policy) *xdsv1.Traffic {
+	for _, p := range list {
+		if t := p.GetTraffic(); t != nil {
+			return t
+		}
+	}
+	return nil
 }
 
 // route lists all policies that some rule of a route may have, to see whether one of them has changed.

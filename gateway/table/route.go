@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/exchange"
@@ -55,7 +57,8 @@ type ruleSpec struct {
 	matches                        []match // without rule
 	filters                        []*xdsv1.Filter
 	backends                       []*xdsv1.WeightedBackend
-	requestTimeout, backendTimeout time.Duration
+	requestTimeout, backendTimeout *durationpb.Duration // nil: the rule says nothing
+	idleTimeout                    time.Duration        // of answers
 	retry                          *xdsv1.Retry
 	grpc                           bool
 	session                        *xdsv1.SessionPersistence
@@ -90,7 +93,7 @@ func (c *compiler) route(msg *xdsv1.Route) (*route, error) {
 		if l == nil {
 			return nil, fmt.Errorf("parents[%d].listener: there is no %s", i, p.GetListener())
 		}
-		if err := b.parent(l.msg, p.GetHostnames(), specs, kind); err != nil {
+		if err := b.parent(l.msg, hostnamesOf(p), specs, kind); err != nil {
 			return nil, err
 		}
 	}
@@ -179,9 +182,6 @@ func (b *routeBuilder) cluster(a ask) (*upstream.Cluster, error) {
 }
 
 func (b *routeBuilder) parent(l *xdsv1.Listener, hostnames []string, specs []ruleSpec, kind string) error {
-	if len(hostnames) == 0 {
-		hostnames = []string{""}
-	}
 	p := parent{listener: l, hostnames: hostnames}
 	for i := range specs {
 		s := &specs[i]
@@ -210,6 +210,7 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 		return b.cluster(ask{key, s.grpc, l.GetClientCertificate()})
 	}}
 	s.policies = b.policies.rule(l.GetKey(), b.route.msg.GetKey(), s.name)
+	b.bound(s)
 	front, err := b.builder.Policies(s.policies)
 	if err != nil {
 		return nil, err
@@ -219,7 +220,7 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 		return nil, err
 	}
 	r.Request = slices.Concat(chain.Preflight, front.Request, chain.Request)
-	r.Response, r.Timeout = slices.Concat(front.Response, chain.Response), s.requestTimeout
+	r.Response, r.Timeout = slices.Concat(front.Response, chain.Response), s.requestTimeout.AsDuration()
 	if s.session != nil {
 		scope := b.route.msg.GetKey() + " " + r.Rule
 		keeper := b.builder.Session(s.session, scope)
@@ -238,6 +239,13 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 		r.total += wb.Weight
 	}
 	return r, nil
+}
+
+// bound gives a rule the timeouts of the RoutePolicy that holds for it, where it has none of its own.
+func (b *routeBuilder) bound(s *ruleSpec) {
+	t := traffic(s.policies)
+	s.requestTimeout, s.backendTimeout = cmp.Or(s.requestTimeout, t.GetRequestTimeout()), cmp.Or(s.backendTimeout, t.GetBackendTimeout())
+	s.idleTimeout = t.GetIdleTimeout().AsDuration()
 }
 
 func (b *routeBuilder) backend(l *xdsv1.Listener, w *xdsv1.WeightedBackend, s *ruleSpec, env filter.Env) (WeightedBackend, error) {
@@ -276,7 +284,7 @@ func (b *routeBuilder) forward(a ask, s *ruleSpec) (exchange.Handler, error) {
 		return nil, fmt.Errorf("backend: %w", err)
 	}
 	return b.builder.Forward(Forward{
-		Cluster: cl, Backend: cl.Name, BackendTimeout: s.backendTimeout, Retry: s.retry, GRPC: s.grpc,
+		Cluster: cl, Backend: cl.Name, BackendTimeout: s.backendTimeout.AsDuration(), IdleTimeout: s.idleTimeout, Retry: s.retry, GRPC: s.grpc,
 	}), nil
 }
 

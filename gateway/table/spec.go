@@ -38,7 +38,7 @@ func (b *routeBuilder) specs() (specs []ruleSpec, kind string, err error) {
 func (b *routeBuilder) httpSpec(i int, r *xdsv1.HTTPRule) (ruleSpec, error) {
 	s := ruleSpec{
 		name: r.GetName(), index: i, filters: r.GetFilters(), backends: r.GetBackends(), retry: r.GetRetry(), session: r.GetSessionPersistence(),
-		requestTimeout: r.GetRequestTimeout().AsDuration(), backendTimeout: r.GetBackendTimeout().AsDuration(),
+		requestTimeout: r.GetRequestTimeout(), backendTimeout: r.GetBackendTimeout(),
 	}
 	matches := r.GetMatches()
 	if len(matches) == 0 {

@@ -127,16 +127,27 @@ func (b *routeBuilder) streams() error {
 		if msg.GetCreated() != nil {
 			s.created = msg.GetCreated().AsTime().UnixNano()
 		}
-		if err := b.streamBackends(s, l); err != nil {
-			return err
+		policies := b.policies.rule(p.GetListener(), msg.GetKey(), "")
+		if d := traffic(policies).GetIdleTimeout(); d != nil {
+			s.Idle = d.AsDuration()
 		}
-		hostnames := p.GetHostnames()
-		if len(hostnames) == 0 {
-			hostnames = []string{""}
+		// A policy that cannot be run closes the route: it has no backends.
+		if !slices.ContainsFunc(policies, func(p *xdsv1.Policy) bool { return p.GetInvalid() != "" }) {
+			if err := b.streamBackends(s, l); err != nil {
+				return err
+			}
 		}
-		b.route.parents = append(b.route.parents, parent{listener: l.msg, hostnames: hostnames, stream: s})
+		b.route.parents = append(b.route.parents, parent{listener: l.msg, hostnames: hostnamesOf(p), stream: s})
 	}
 	return nil
+}
+
+// hostnamesOf are those of a route at a listener; "" is every host.
+func hostnamesOf(p *xdsv1.Parent) []string {
+	if len(p.GetHostnames()) == 0 {
+		return []string{""}
+	}
+	return p.GetHostnames()
 }
 
 func (b *routeBuilder) streamBackends(s *Stream, l *Listener) error {

@@ -55,8 +55,10 @@ type Forward struct {
 	Backend string
 	// BackendTimeout bounds one attempt.
 	BackendTimeout time.Duration
-	Retry          *xdsv1.Retry
-	GRPC           bool
+	// IdleTimeout bounds each wait for a piece of the answer's body.
+	IdleTimeout time.Duration
+	Retry       *xdsv1.Retry
+	GRPC        bool
 }
 
 // Ports are the addresses and ports to listen at, in order of port and address.

@@ -41,6 +41,7 @@ const (
 	PolicyAuth  = "auth"
 	PolicyToken = "token"
 	PolicyGuard = "guard"
+	PolicyRoute = "route"
 )
 
 // ListenerKey names one listener of a Gateway.
@@ -77,7 +78,7 @@ func ProviderKey(namespace, name string) string { return "provider/" + namespace
 // ModelsKey names the ModelMap of one AIBackend.
 func ModelsKey(namespace, name string) string { return "models/" + namespace + "/" + name }
 
-// PolicyKey names one policy object; kind is one of PolicyAuth, PolicyToken and PolicyGuard.
+// PolicyKey names one policy object; kind is one of PolicyAuth, PolicyToken, PolicyGuard and PolicyRoute.
 func PolicyKey(kind, namespace, name string) string {
 	return "policy/" + kind + "/" + namespace + "/" + name
 }

@@ -24,7 +24,7 @@ const (
 // Policy is one policy object with its targets resolved to keys.
 //
 // Policies of a kind compose by conjunction: all that are on the way of a request (listener, route, rule, model map, provider)
-// hold. A Gateway as a target is all of its listeners.
+// hold, but for Traffic, of which the narrowest does. A Gateway as a target is all of its listeners.
 type Policy struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Key       string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -36,6 +36,7 @@ type Policy struct {
 	//	*Policy_Auth
 	//	*Policy_TokenLimit
 	//	*Policy_PromptGuard
+	//	*Policy_Traffic
 	//	*Policy_Invalid
 	Kind          isPolicy_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
@@ -134,6 +135,15 @@ func (x *Policy) GetPromptGuard() *PromptGuard {
 	return nil
 }
 
+func (x *Policy) GetTraffic() *Traffic {
+	if x != nil {
+		if x, ok := x.Kind.(*Policy_Traffic); ok {
+			return x.Traffic
+		}
+	}
+	return nil
+}
+
 func (x *Policy) GetInvalid() string {
 	if x != nil {
 		if x, ok := x.Kind.(*Policy_Invalid); ok {
@@ -159,6 +169,10 @@ type Policy_PromptGuard struct {
 	PromptGuard *PromptGuard `protobuf:"bytes,12,opt,name=prompt_guard,json=promptGuard,proto3,oneof"`
 }
 
+type Policy_Traffic struct {
+	Traffic *Traffic `protobuf:"bytes,13,opt,name=traffic,proto3,oneof"`
+}
+
 type Policy_Invalid struct {
 	// Why the object cannot be run. What it targets fails closed: 503.
 	Invalid string `protobuf:"bytes,20,opt,name=invalid,proto3,oneof"`
@@ -169,6 +183,8 @@ func (*Policy_Auth) isPolicy_Kind() {}
 func (*Policy_TokenLimit) isPolicy_Kind() {}
 
 func (*Policy_PromptGuard) isPolicy_Kind() {}
+
+func (*Policy_Traffic) isPolicy_Kind() {}
 
 func (*Policy_Invalid) isPolicy_Kind() {}
 
@@ -241,7 +257,7 @@ var File_policy_proto protoreflect.FileDescriptor
 const file_policy_proto_rawDesc = "" +
 	"\n" +
 	"\fpolicy.proto\x12\x12nantian.gateway.v1\x1a\n" +
-	"auth.proto\x1a\vguard.proto\x1a\vtoken.proto\"\xdf\x02\n" +
+	"auth.proto\x1a\vguard.proto\x1a\vtoken.proto\x1a\rtraffic.proto\"\x98\x03\n" +
 	"\x06Policy\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x124\n" +
 	"\atargets\x18\x02 \x03(\v2\x1a.nantian.gateway.v1.TargetR\atargets\x12\x1c\n" +
@@ -251,7 +267,8 @@ const file_policy_proto_rawDesc = "" +
 	" \x01(\v2\x18.nantian.gateway.v1.AuthH\x00R\x04auth\x12A\n" +
 	"\vtoken_limit\x18\v \x01(\v2\x1e.nantian.gateway.v1.TokenLimitH\x00R\n" +
 	"tokenLimit\x12D\n" +
-	"\fprompt_guard\x18\f \x01(\v2\x1f.nantian.gateway.v1.PromptGuardH\x00R\vpromptGuard\x12\x1a\n" +
+	"\fprompt_guard\x18\f \x01(\v2\x1f.nantian.gateway.v1.PromptGuardH\x00R\vpromptGuard\x127\n" +
+	"\atraffic\x18\r \x01(\v2\x1b.nantian.gateway.v1.TrafficH\x00R\atraffic\x12\x1a\n" +
 	"\ainvalid\x18\x14 \x01(\tH\x00R\ainvalidB\x06\n" +
 	"\x04kind\"H\n" +
 	"\x06Target\x12\x10\n" +
@@ -278,17 +295,19 @@ var file_policy_proto_goTypes = []any{
 	(*Auth)(nil),        // 2: nantian.gateway.v1.Auth
 	(*TokenLimit)(nil),  // 3: nantian.gateway.v1.TokenLimit
 	(*PromptGuard)(nil), // 4: nantian.gateway.v1.PromptGuard
+	(*Traffic)(nil),     // 5: nantian.gateway.v1.Traffic
 }
 var file_policy_proto_depIdxs = []int32{
 	1, // 0: nantian.gateway.v1.Policy.targets:type_name -> nantian.gateway.v1.Target
 	2, // 1: nantian.gateway.v1.Policy.auth:type_name -> nantian.gateway.v1.Auth
 	3, // 2: nantian.gateway.v1.Policy.token_limit:type_name -> nantian.gateway.v1.TokenLimit
 	4, // 3: nantian.gateway.v1.Policy.prompt_guard:type_name -> nantian.gateway.v1.PromptGuard
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	5, // 4: nantian.gateway.v1.Policy.traffic:type_name -> nantian.gateway.v1.Traffic
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_policy_proto_init() }
@@ -299,10 +318,12 @@ func file_policy_proto_init() {
 	file_auth_proto_init()
 	file_guard_proto_init()
 	file_token_proto_init()
+	file_traffic_proto_init()
 	file_policy_proto_msgTypes[0].OneofWrappers = []any{
 		(*Policy_Auth)(nil),
 		(*Policy_TokenLimit)(nil),
 		(*Policy_PromptGuard)(nil),
+		(*Policy_Traffic)(nil),
 		(*Policy_Invalid)(nil),
 	}
 	type x struct{}

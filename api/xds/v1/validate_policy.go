@@ -18,6 +18,8 @@ func (v *validator) policy(p *Policy) {
 		v.in("token_limit", func() { v.tokenLimit(m.TokenLimit) })
 	case *Policy_PromptGuard:
 		v.in("prompt_guard", func() { v.promptGuard(m.PromptGuard) })
+	case *Policy_Traffic:
+		v.in("traffic", func() { v.traffic(m.Traffic) })
 	case *Policy_Invalid:
 		if m.Invalid == "" {
 			v.fail("invalid", "is empty")
@@ -29,6 +31,31 @@ func (v *validator) policy(p *Policy) {
 
 func (v *validator) target(t *Target) {
 	v.ref("key", t.GetKey(), KindListener, KindListenerSet, KindRoute, KindBackend, KindProvider, KindModels)
+}
+
+func (v *validator) traffic(t *Traffic) {
+	v.duration("request_timeout", t.GetRequestTimeout())
+	v.duration("backend_timeout", t.GetBackendTimeout())
+	v.duration("idle_timeout", t.GetIdleTimeout())
+	v.duration("connection_age", t.GetConnectionAge())
+	if t.GetMaxRequestBody() > math.MaxInt64 {
+		v.fail("max_request_body", "is more than any body has")
+	}
+	if t.GetRequests() == nil {
+		return
+	}
+	v.in("requests", func() { v.tokenLimit(t.GetRequests()) })
+	each(v, "requests.limits", t.GetRequests().GetLimits(), func(v *validator, l *Limit) {
+		if l.GetUnit() != LimitUnit_REQUESTS || len(l.GetModels()) > 0 {
+			v.fail("unit", "is %s, with models %q: a limit of traffic counts all requests", l.GetUnit(), l.GetModels())
+		}
+		each(v, "key", l.GetKey(), func(v *validator, k *LimitKey) {
+			switch k.GetSource() {
+			case LimitKey_MODEL, LimitKey_PROVIDER, LimitKey_USER:
+				v.fail("source", "%s is known of model calls alone", k.GetSource())
+			}
+		})
+	})
 }
 
 func (v *validator) auth(a *Auth) {
