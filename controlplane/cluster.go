@@ -27,6 +27,7 @@ type Cluster struct {
 	in     *resources.Set
 	view   View
 	groups map[translate.GroupName]*group
+	last   *translate.Result
 }
 
 // View is what was made of a Set. It must not be changed.
@@ -57,17 +58,19 @@ func NewCluster(to Publisher) *Cluster {
 // were not published; they have what they had, and all others are up to date.
 func (c *Cluster) Next(in *resources.Set) (View, error) {
 	services, only := in.ChangedSlices(c.in)
+	last := c.in
 	c.in = in
 	if only {
 		c.publishSlices(services)
 		c.view.Set = in
 		return c.view, nil
 	}
-	r, err := translate.Translate(in, translate.Options{InForce: c.inForce})
+	r, err := translate.Translate(in, translate.Options{InForce: c.inForce, Last: c.last})
 	if err != nil {
 		return View{}, fmt.Errorf("translate: %w", err)
 	}
-	err = c.publish(r)
+	err = c.publish(r, last)
+	c.last = r
 	c.view = View{Set: in, Statuses: r.Statuses, Gateways: r.Gateways, Snapshots: map[translate.GroupName]*snapshot.Snapshot{}}
 	for name, g := range c.groups {
 		c.view.Snapshots[name] = g.snapshot
@@ -85,9 +88,14 @@ func (c *Cluster) inForce(key string) bool {
 	return false
 }
 
-func (c *Cluster) publish(r *translate.Result) error {
+// publish publishes the groups that differ from what they have. last is the set before, or nil.
+func (c *Cluster) publish(r *translate.Result, last *resources.Set) error {
 	var errs []error
+	sameSlices := last != nil && c.in.SameSlices(last)
 	for name, s := range r.Snapshots {
+		if g := c.groups[name]; g != nil && sameSlices && len(r.Refused) == 0 && g.snapshot.Same(s) {
+			continue
+		}
 		errs = append(errs, c.publishGroup(name, s, r.Refused))
 	}
 	for name := range c.groups {

@@ -40,6 +40,7 @@ type Update struct {
 type Standalone struct {
 	last      *snapshot.Snapshot
 	endpoints map[string]*xdsv1.Endpoints
+	made      *translate.Result
 }
 
 // Run hands an Update to apply for each Set of the source, until ctx ends. Calls do not overlap.
@@ -66,7 +67,7 @@ func Run(ctx context.Context, from source.Source, apply func(Update)) error {
 // Next translates a Set and tells what has changed since the one before.
 func (s *Standalone) Next(in *resources.Set) (Update, error) {
 	inForce := func(key string) bool { return s.last != nil && s.last.Resources[key] != nil }
-	r, err := translate.Translate(in, translate.Options{Standalone: true, InForce: inForce})
+	r, err := translate.Translate(in, translate.Options{Standalone: true, InForce: inForce, Last: s.made})
 	if err != nil {
 		return Update{}, fmt.Errorf("translate: %w", err)
 	}
@@ -78,7 +79,7 @@ func (s *Standalone) Next(in *resources.Set) (Update, error) {
 	u.Set, u.Removed = now.Diff(s.last)
 	all := endpoints.Build(in, now)
 	u.Endpoints, u.RemovedEndpoints = diffEndpoints(s.endpoints, all)
-	s.last, s.endpoints = now, all
+	s.last, s.endpoints, s.made = now, all, r
 	return u, nil
 }
 

@@ -70,8 +70,15 @@ func (x *Index[T]) Get(namespace, name string) (T, bool) {
 	return v, ok
 }
 
+// same says whether another index of the type has the very same objects.
+func (x *Index[T]) same(other indexer) bool {
+	o, ok := other.(*Index[T])
+	return ok && slices.EqualFunc(x.list, o.list, func(a, b T) bool { return any(a) == any(b) })
+}
+
 // indexer is an Index of any type.
 type indexer interface {
+	same(indexer) bool
 	add(Value)
 	seal()
 	values() []Value
@@ -120,6 +127,22 @@ func NewSet(objects []Object, problems []Problem) *Set {
 	}
 	s.seal()
 	return s
+}
+
+// SameBut says whether a set has the very same objects as another one, but for those of some kinds and EndpointSlices.
+func (s *Set) SameBut(o *Set, but ...string) bool {
+	for i := range kinds {
+		k := &kinds[i]
+		if !slices.Contains(but, k.Kind) && !k.index(s).same(k.index(o)) {
+			return false
+		}
+	}
+	return true
+}
+
+// SameSlices says whether a set has the very same EndpointSlices as another one.
+func (s *Set) SameSlices(o *Set) bool {
+	return maps.EqualFunc(s.slices, o.slices, func(a, b []*discoveryv1.EndpointSlice) bool { return slices.Equal(a, b) })
 }
 
 // Problems lists what was wrong with the input.

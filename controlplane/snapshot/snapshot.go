@@ -23,9 +23,16 @@ type Snapshot struct {
 }
 
 // New makes a Snapshot; the caller must not change the resources afterwards.
-func New(resources map[string]*xdsv1.Resource) (*Snapshot, error) {
+func New(resources map[string]*xdsv1.Resource) (*Snapshot, error) { return After(nil, resources) }
+
+// After is New with the snapshot before, or nil: what is the very same resource keeps its version.
+func After(last *Snapshot, resources map[string]*xdsv1.Resource) (*Snapshot, error) {
 	s := &Snapshot{Resources: resources, Versions: make(map[string]string, len(resources))}
 	for key, r := range resources {
+		if last != nil && last.Resources[key] == r {
+			s.Versions[key] = last.Versions[key]
+			continue
+		}
 		v, err := Version(r)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
@@ -64,6 +71,9 @@ func (s *Snapshot) Diff(old *Snapshot) (set map[string]*xdsv1.Resource, removed 
 	}
 	return set, removed
 }
+
+// Same says whether a snapshot has the same content as another one.
+func (s *Snapshot) Same(o *Snapshot) bool { return maps.Equal(s.Versions, o.Versions) }
 
 // Keys lists the keys in order.
 func (s *Snapshot) Keys() []string { return slices.Sorted(maps.Keys(s.Resources)) }

@@ -27,6 +27,8 @@ type route struct {
 	invalid, unresolved faults
 	// targets are the keys of the backends that the route names, valid or not.
 	targets []string
+	// refs are the keys that wire refers to.
+	refs []string
 	// attached has the listeners that took the route.
 	attached []*listener
 }
@@ -55,10 +57,13 @@ func (t *translator) attach(r *route) {
 	if len(u.Parents) > 0 || t.o.Standalone {
 		t.update(u)
 	}
-	if len(r.attached) > 0 && r.wire != nil {
+	if r.runs() {
 		t.routes = append(t.routes, r)
 	}
 }
+
+// runs says whether some listener has the route.
+func (r *route) runs() bool { return len(r.attached) > 0 && r.wire != nil }
 
 // attachTo attaches a route to the listeners that one parentRef names. known is false for a Gateway of somebody else.
 func (t *translator) attachTo(r *route, p gatewayv1.ParentReference) (f *fault, known bool) {

@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/proto"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -10,7 +12,7 @@ import (
 
 // reachable gathers what one group of data planes gets: its listeners, the routes on them, and what these refer to. Nothing
 // else leaves the control plane, least of all a Secret that nobody refers to.
-func (t *translator) reachable(group GroupName) map[string]*xdsv1.Resource {
+func (t *translator) reachable(group GroupName, routes []*route, policies []*xdsv1.Resource) map[string]*xdsv1.Resource {
 	out := map[string]*xdsv1.Resource{}
 	for _, g := range t.gateways {
 		for _, l := range g.listeners {
@@ -19,16 +21,48 @@ func (t *translator) reachable(group GroupName) map[string]*xdsv1.Resource {
 			}
 		}
 	}
-	for _, r := range t.routes {
+	for _, r := range routes {
 		if wire := r.in(group); wire != nil {
-			out[wire.Key] = &xdsv1.Resource{Kind: &xdsv1.Resource_Route{Route: wire}}
-			for _, key := range snapshot.References(out[wire.Key]) {
+			out[wire.Key] = t.resourceOf(wire)
+			for _, key := range r.refs {
 				t.emit(out, key)
 			}
 		}
 	}
-	t.emitPolicies(out)
+	t.emitPolicies(out, policies)
 	t.emitRuntime(out, group)
+	return out
+}
+
+// resourceOf is the resource of a route: the one in the pool, unless a group sees the route in part.
+func (t *translator) resourceOf(wire *xdsv1.Route) *xdsv1.Resource {
+	if r := t.pool[wire.Key]; r.GetRoute() == wire {
+		return r
+	}
+	return &xdsv1.Resource{Kind: &xdsv1.Resource_Route{Route: wire}}
+}
+
+// byGroup are the routes that each group sees something of.
+func (t *translator) byGroup() map[GroupName][]*route {
+	out := map[GroupName][]*route{}
+	for _, r := range t.routes {
+		for i, l := range r.attached {
+			group := l.gateway.group
+			if !slices.ContainsFunc(r.attached[:i], func(o *listener) bool { return o.gateway.group == group }) {
+				out[group] = append(out[group], r)
+			}
+		}
+	}
+	return out
+}
+
+// policiesInPool are the policies and callers that were built.
+func (t *translator) policiesInPool() (out []*xdsv1.Resource) {
+	for _, r := range t.pool {
+		if r.GetPolicy() != nil || r.GetCaller() != nil {
+			out = append(out, r)
+		}
+	}
 	return out
 }
 

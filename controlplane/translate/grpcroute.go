@@ -12,6 +12,9 @@ import (
 func (t *translator) buildGRPCRoutes() {
 	for _, object := range t.in.GRPCRoutes.All() {
 		r := &route{ref: routeRef("GRPCRoute", object), object: object, parents: object.Spec.ParentRefs, hostnames: object.Spec.Hostnames}
+		if t.again(r) {
+			continue
+		}
 		rules := &xdsv1.GRPCRules{}
 		for i := range object.Spec.Rules {
 			c := &ruleContext{translator: t, route: r, at: fmt.Sprintf("rules[%d]", i)}

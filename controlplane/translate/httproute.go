@@ -11,11 +11,15 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
+	"github.com/nantian-gw/nantian/controlplane/snapshot"
 )
 
 func (t *translator) buildHTTPRoutes() {
 	for _, object := range t.in.HTTPRoutes.All() {
 		r := &route{ref: routeRef("HTTPRoute", object), object: object, parents: object.Spec.ParentRefs, hostnames: object.Spec.Hostnames}
+		if t.again(r) {
+			continue
+		}
 		rules := &xdsv1.HTTPRules{}
 		for i := range object.Spec.Rules {
 			c := &ruleContext{translator: t, route: r, at: fmt.Sprintf("rules[%d]", i)}
@@ -38,12 +42,13 @@ func newWire(kind string, o metav1.Object) *xdsv1.Route {
 
 // finishRoute validates and attaches a route. One that a data plane could not run is accepted nowhere.
 func (t *translator) finishRoute(r *route, wire *xdsv1.Route) {
-	err := t.put(&xdsv1.Resource{Kind: &xdsv1.Resource_Route{Route: wire}})
-	if err != nil {
+	resource := &xdsv1.Resource{Kind: &xdsv1.Resource_Route{Route: wire}}
+	if err := t.put(resource); err != nil {
 		r.invalid.add(&fault{string(gatewayv1.RouteReasonUnsupportedValue), oneLine(wire.GetKey(), err)})
 	} else {
-		r.wire = wire
+		r.wire, r.refs = wire, snapshot.References(resource)
 	}
+	t.built[r.ref] = r
 	t.attach(r)
 }
 

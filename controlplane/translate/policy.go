@@ -200,11 +200,10 @@ var routeKinds = map[string]string{
 }
 
 func (t *translator) routeTarget(to resources.Ref, section string) ([]*xdsv1.Target, *fault) {
-	i := slices.IndexFunc(t.routes, func(r *route) bool { return r.ref == to })
-	if i < 0 {
+	r := t.built[to]
+	if r == nil || !r.runs() {
 		return nil, notThere(to, "")
 	}
-	r := t.routes[i]
 	if section != "" && !r.hasRule(section) {
 		return nil, notThere(to, "rule "+section)
 	}
@@ -225,12 +224,12 @@ func notThere(to resources.Ref, part string) *fault {
 }
 
 // emitPolicies adds the policies of what a group has, and the callers of these: all else is for others.
-func (t *translator) emitPolicies(out map[string]*xdsv1.Resource) {
-	var callers []string
-	for key, r := range t.pool {
+func (t *translator) emitPolicies(out map[string]*xdsv1.Resource, policies []*xdsv1.Resource) {
+	var callers []*xdsv1.Caller
+	for _, r := range policies {
 		switch {
 		case r.GetCaller() != nil:
-			callers = append(callers, key)
+			callers = append(callers, r.GetCaller())
 		case r.GetPolicy() != nil:
 			if own := policyIn(r.GetPolicy(), out); own != nil {
 				t.emitPolicy(out, own)
@@ -238,15 +237,14 @@ func (t *translator) emitPolicies(out map[string]*xdsv1.Resource) {
 		}
 	}
 	foreign := func(p string) bool { return out[p] == nil && policyIn(t.keptPolicies[p], out) == nil }
-	for _, key := range callers {
-		c := t.pool[key].GetCaller()
+	for _, c := range callers {
 		own := slices.DeleteFunc(slices.Clone(c.GetPolicies()), foreign)
 		if len(own) == 0 {
 			continue
 		}
 		c = proto.CloneOf(c)
 		c.Policies = own
-		out[key] = &xdsv1.Resource{Kind: &xdsv1.Resource_Caller{Caller: c}}
+		out[c.GetKey()] = &xdsv1.Resource{Kind: &xdsv1.Resource_Caller{Caller: c}}
 	}
 }
 
