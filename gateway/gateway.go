@@ -20,6 +20,7 @@ import (
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/admin"
 	"github.com/nantian-gw/nantian/gateway/auth"
+	"github.com/nantian-gw/nantian/gateway/authz"
 	"github.com/nantian-gw/nantian/gateway/config"
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/filter"
@@ -224,7 +225,7 @@ func (b *builder) Session(s *xdsv1.SessionPersistence, scope string) table.Sessi
 func (b *builder) Forward(f table.Forward) exchange.Handler {
 	return forward.New(forward.Options{
 		Cluster: f.Cluster, Name: f.Backend, BackendTimeout: f.BackendTimeout, IdleTimeout: f.IdleTimeout,
-		Retry: retry(f.Retry), GRPC: f.GRPC, Trusted: &b.trusted,
+		Retry: retry(f.Retry), GRPC: f.GRPC, Forwarded: forward.Forwarded{Trusted: &b.trusted},
 	})
 }
 
@@ -257,6 +258,11 @@ func (b *builder) Policies(list []*xdsv1.Policy) (filter.Chain, error) {
 	bounds, err := traffic.Filters(list, b.limits)
 	who.Request, who.Response = append(who.Request, bounds.Request...), append(who.Response, bounds.Response...)
 	return who, err
+}
+
+// Authorize implements table.Builder.
+func (b *builder) Authorize(m *xdsv1.ExternalAuth, cl *upstream.Cluster) filter.Authorizer {
+	return authz.New(m, authz.Options{Cluster: cl, Meter: b.metrics.ExternalAuth(cl.Name), Forwarded: forward.Forwarded{Trusted: &b.trusted}})
 }
 
 // source lends a table's clusters to model providers.

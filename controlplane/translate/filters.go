@@ -131,7 +131,7 @@ func (c *ruleContext) externalAuth(field string, f *gatewayv1.HTTPExternalAuthFi
 		out.AllowedRequestHeaders = f.GRPCAuthConfig.AllowedRequestHeaders
 	}
 	if f.HTTPAuthConfig != nil {
-		out.PathPrefix = f.HTTPAuthConfig.Path
+		out.PathPrefix = absolute(f.HTTPAuthConfig.Path)
 		out.AllowedRequestHeaders = f.HTTPAuthConfig.AllowedRequestHeaders
 		out.AllowedResponseHeaders = f.HTTPAuthConfig.AllowedResponseHeaders
 	}
@@ -139,4 +139,12 @@ func (c *ruleContext) externalAuth(field string, f *gatewayv1.HTTPExternalAuthFi
 		out.MaxBodyBytes = uint32(f.ForwardBody.MaxSize)
 	}
 	return &xdsv1.Filter{Kind: &xdsv1.Filter_ExternalAuth{ExternalAuth: out}}
+}
+
+// absolute makes a prefix of paths begin with a slash, which the API does not ask for.
+func absolute(prefix string) string {
+	if prefix == "" || prefix[0] == '/' {
+		return prefix
+	}
+	return "/" + prefix
 }

@@ -1,7 +1,6 @@
 package translate
 
 import (
-	"cmp"
 	"fmt"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
@@ -11,28 +10,7 @@ import (
 // a whole: without it, it would do something else than its owner wrote.
 func unsupported(r *xdsv1.Resource) error {
 	for i, rule := range r.GetRoute().GetHttp().GetRules() {
-		at := fmt.Sprintf("rules[%d]", i)
-		if err := cmp.Or(unsupportedFilters(at, rule.Filters, rule.Backends), notForModels(at, rule)); err != nil {
-			return err
-		}
-	}
-	for i, rule := range r.GetRoute().GetGrpc().GetRules() {
-		at := fmt.Sprintf("rules[%d]", i)
-		if err := unsupportedFilters(at, rule.Filters, rule.Backends); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func unsupportedFilters(at string, filters []*xdsv1.Filter, backends []*xdsv1.WeightedBackend) error {
-	for i, f := range filters {
-		if f.GetExternalAuth() != nil {
-			return notYet(fmt.Sprintf("%s.filters[%d].externalAuth", at, i))
-		}
-	}
-	for i, b := range backends {
-		if err := unsupportedFilters(fmt.Sprintf("%s.backendRefs[%d]", at, i), b.Filters, nil); err != nil {
+		if err := notForModels(fmt.Sprintf("rules[%d]", i), rule); err != nil {
 			return err
 		}
 	}
@@ -57,5 +35,3 @@ func notForModels(at string, rule *xdsv1.HTTPRule) error {
 	}
 	return nil
 }
-
-func notYet(field string) error { return fmt.Errorf("%s is not supported by this version", field) }

@@ -30,6 +30,10 @@ func (b *builder) Models(string, map[string]*xdsv1.Resource, *table.Clusters) (t
 
 func (b *builder) Policies([]*xdsv1.Policy) (filter.Chain, error) { return filter.Chain{}, nil }
 
+func (b *builder) Authorize(*xdsv1.ExternalAuth, *upstream.Cluster) filter.Authorizer {
+	panic("none is here")
+}
+
 func (b *builder) Mirrored(string, filter.Outcome) {}
 
 // store counts the tables that it was given.

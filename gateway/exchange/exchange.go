@@ -93,6 +93,8 @@ type Exchange struct {
 
 	// Identity is who calls, where an AuthPolicy asked and the caller proved it.
 	Identity *Identity
+	// Authz is what authorization servers said.
+	Authz Authorization
 
 	// LLM is set for model calls alone.
 	LLM *ai.Exchange
@@ -212,7 +214,7 @@ func (x *Exchange) clear() {
 	x.Route, x.Backend, x.Upgrade, x.Interim, x.Uploading, x.Left = nil, "", nil, nil, false, false
 	x.Wanted, x.Reached = Place{}, Place{}
 	x.Start, x.Deadline = time.Time{}, time.Time{}
-	x.Identity, x.LLM, x.Model, x.Note = nil, nil, ModelInfo{}, ""
+	x.Identity, x.Authz, x.LLM, x.Model, x.Note = nil, Authorization{}, nil, ModelInfo{}, ""
 	x.cookie, x.parsed = nil, nil
 	x.watch, x.ctx, x.cancel, x.unarm = nil, nil, nil, nil
 }

@@ -37,6 +37,12 @@ type Response interface {
 	OnResponse(x *exchange.Exchange)
 }
 
+// Authorizer is a filter that asks another server whether a request is allowed.
+type Authorizer interface {
+	Request
+	Response
+}
+
 // Env is what a filter takes from the table that it is compiled into.
 type Env struct {
 	// Port is the listener's, for redirects.
@@ -45,6 +51,8 @@ type Env struct {
 	Cluster func(key string) (*upstream.Cluster, error)
 	// Mirrors bounds and counts mirrored requests.
 	Mirrors *Mirrors
+	// Authorize makes the filter that asks an authorization server.
+	Authorize func(m *xdsv1.ExternalAuth) (Authorizer, error)
 }
 
 // Chain is a compiled list of filters.
@@ -52,6 +60,9 @@ type Chain struct {
 	// Preflight run before all others, those that ask who calls included: a browser's preflight carries no credentials (Fetch
 	// standard, section 4.8).
 	Preflight []Request
+	// Authorize run after Preflight and before Request, wherever they stand in the list: a server is asked about the request as the
+	// client sent it (HTTPExternalAuthFilter), and what it is told of the answer the other filters can change.
+	Authorize []Request
 	// Request run in order, Response in reverse.
 	Request  []Request
 	Response []Response
@@ -93,10 +104,19 @@ func (c *Chain) add(f *xdsv1.Filter, env Env) error {
 	case *xdsv1.Filter_Invalid:
 		c.invalid(k.Invalid)
 	case *xdsv1.Filter_ExternalAuth:
-		return errors.New("external_auth: external authorization is not known to this version")
+		return c.addAuthorizer(k.ExternalAuth, env)
 	default:
 		return errors.New("kind: is missing, or not known to this version")
 	}
+	return nil
+}
+
+func (c *Chain) addAuthorizer(m *xdsv1.ExternalAuth, env Env) error {
+	f, err := env.Authorize(m)
+	if err != nil {
+		return fmt.Errorf("external_auth.backend: %w", err)
+	}
+	c.Authorize, c.Response = append(c.Authorize, f), append(c.Response, f)
 	return nil
 }
 

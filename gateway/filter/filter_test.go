@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -82,12 +83,12 @@ func all(values [][]byte) string {
 func TestBuildNamesTheFilter(t *testing.T) {
 	f := func(text, want string) {
 		t.Helper()
-		_, err := Build(filters(t, `request_headers{}`, text), Env{})
+		_, err := Build(filters(t, `request_headers{}`, text), Env{Authorize: func(*xdsv1.ExternalAuth) (Authorizer, error) { return nil, errors.New("there is none") }})
 		if err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
-	f(`external_auth{}`, `filters[1].external_auth: external authorization is not known to this version`)
+	f(`external_auth{}`, `filters[1].external_auth.backend: there is none`)
 	f(``, `filters[1].kind: is missing, or not known to this version`)
 	f(`cors{allow_origins:"https://ok.example" allow_origins:"example.com"}`,
 		`filters[1].cors.allow_origins[1]: "example.com" is not an origin such as https://example.com`)

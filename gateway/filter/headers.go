@@ -62,13 +62,15 @@ func newEdits(m *xdsv1.HeaderModifier) edits {
 
 func appendField(list []field, name, value string) []field {
 	key := fasthttp.AppendNormalizedHeaderKey(nil, name)
-	if ofConnection(string(key)) {
+	if OfConnection(string(key)) {
 		return list
 	}
 	return append(list, field{name: string(key), key: key, value: []byte(value)})
 }
 
-func ofConnection(name string) bool {
+// OfConnection says whether a field, as fasthttp normalises its name, belongs to one connection or frames a message: no filter
+// changes those.
+func OfConnection(name string) bool {
 	switch name {
 	case fasthttp.HeaderConnection, fasthttp.HeaderContentLength, fasthttp.HeaderTransferEncoding, fasthttp.HeaderTrailer,
 		fasthttp.HeaderUpgrade, fasthttp.HeaderKeepAlive, "Te", "Proxy-Connection", "Http2-Settings":
@@ -77,8 +79,8 @@ func ofConnection(name string) bool {
 	return false
 }
 
-// header is what *fasthttp.RequestHeader and *fasthttp.ResponseHeader have in common.
-type header interface {
+// Header is what *fasthttp.RequestHeader and *fasthttp.ResponseHeader have in common.
+type Header interface {
 	h1.Fields
 	PeekTrailerKeys() [][]byte
 	SetCanonical(key, value []byte)
@@ -86,12 +88,8 @@ type header interface {
 	DelAllCookies()
 }
 
-func (e *edits) apply(h header) {
-	if len(h.PeekTrailerKeys()) > 0 {
-		// fasthttp keeps a field that its sender announced as a trailer among the trailers: ours would go there, and the
-		// sender's own field of that name would stay in the head.
-		h.Del(fasthttp.HeaderTrailer)
-	}
+func (e *edits) apply(h Header) {
+	forgetTrailers(h)
 	for i := range e.set {
 		e.set[i].set(h)
 	}
@@ -104,7 +102,7 @@ func (e *edits) apply(h header) {
 }
 
 // set replaces all fields of the name. fasthttp's own Set replaces the first alone, and adds cookies to those there are.
-func (f *field) set(h header) {
+func (f *field) set(h Header) {
 	switch {
 	case f.name == fasthttp.HeaderCookie, f.name == fasthttp.HeaderSetCookie:
 		h.DelAllCookies()
@@ -114,8 +112,34 @@ func (f *field) set(h header) {
 	h.SetCanonical(f.key, f.value)
 }
 
-func (f *field) remove(h header) {
+func (f *field) remove(h Header) {
 	if f.name != fasthttp.HeaderHost {
 		h1.Remove(h, f.name)
 	}
+}
+
+// forgetTrailers makes a head safe to change. fasthttp keeps a field that its sender announced as a trailer among the trailers:
+// ours would go there, and the sender's own field of that name would stay in the head.
+func forgetTrailers(h Header) {
+	if len(h.PeekTrailerKeys()) > 0 {
+		h.Del(fasthttp.HeaderTrailer)
+	}
+}
+
+// Set replaces all fields of a name, which is as fasthttp normalises it; Add adds one and Remove removes them, but for Host.
+func Set(h Header, name, value string) {
+	forgetTrailers(h)
+	(&field{name: name, key: []byte(name), value: []byte(value)}).set(h)
+}
+
+// Add adds a field; see Set.
+func Add(h Header, name, value string) {
+	forgetTrailers(h)
+	h.AddBytesKV([]byte(name), []byte(value))
+}
+
+// Remove removes all fields of a name; see Set.
+func Remove(h Header, name string) {
+	forgetTrailers(h)
+	(&field{name: name}).remove(h)
 }

@@ -4,11 +4,9 @@ package forward
 
 import (
 	"errors"
-	"net/netip"
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nantian-gw/nantian/gateway/exchange"
@@ -27,9 +25,8 @@ type Options struct {
 	IdleTimeout time.Duration
 	Retry       Retry
 	// GRPC answers failures in gRPC's form.
-	GRPC bool
-	// Trusted are proxies whose X-Forwarded fields are believed; nil: none. They may change at any time.
-	Trusted *atomic.Pointer[[]netip.Prefix]
+	GRPC      bool
+	Forwarded Forwarded
 }
 
 // Retry says when an attempt is repeated. The zero value: never.
@@ -86,7 +83,7 @@ func (h *Handler) prepare(x *exchange.Exchange, c *call) {
 	c.TE = string(x.Req.Peek("Te")) == "trailers"
 	c.Upgrade = upgrade(x)
 	h1.RemoveNamed(&x.Req)
-	h.setForwarded(x)
+	h.o.Forwarded.Set(&x.Req, x)
 }
 
 // upgrade is the protocol that the client wants to switch to, if it is one that the gateway passes on: others (h2c) would
@@ -181,46 +178,6 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// setForwarded says whom the request is for (X-Forwarded-For, -Proto, -Host). What a client claims that is not a trusted
-// proxy is replaced.
-func (h *Handler) setForwarded(x *exchange.Exchange) {
-	trusted := h.trusted(x.Client.Addr())
-	var buf [128]byte
-	b := buf[:0]
-	if trusted {
-		for _, prior := range x.Req.PeekAll("X-Forwarded-For") {
-			b = append(append(b, prior...), ", "...)
-		}
-	}
-	b = x.Client.Addr().AppendTo(b)
-	h1.Clear(&x.Req, "X-Forwarded-For")
-	x.Req.SetBytesV("X-Forwarded-For", b)
-	if !trusted || len(x.Req.Peek("X-Forwarded-Proto")) == 0 {
-		h1.Clear(&x.Req, "X-Forwarded-Proto")
-		x.Req.Set("X-Forwarded-Proto", x.Scheme)
-	}
-	if !trusted || len(x.Req.Peek("X-Forwarded-Host")) == 0 {
-		h1.Clear(&x.Req, "X-Forwarded-Host")
-		x.Req.SetBytesV("X-Forwarded-Host", x.Req.Host())
-	}
-}
-
-func (h *Handler) trusted(a netip.Addr) bool {
-	if h.o.Trusted == nil {
-		return false
-	}
-	list := h.o.Trusted.Load()
-	if list == nil {
-		return false
-	}
-	for _, p := range *list {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
 }
 
 // A backend that keeps the client's time too may end a call this much before the gateway's own clock does.

@@ -184,7 +184,7 @@ func TestForwardedFor(t *testing.T) {
 	got := make(chan http.Header, 1)
 	c := backend(t, func(_ int64, _ http.ResponseWriter, r *http.Request) { got <- r.Header })
 	var trusted atomic.Pointer[[]netip.Prefix]
-	h := New(Options{Cluster: c, Trusted: &trusted})
+	h := New(Options{Cluster: c, Forwarded: Forwarded{Trusted: &trusted}})
 	f := func(wantFor, wantProto, wantHost string) {
 		t.Helper()
 		x := request(t, "GET", "")

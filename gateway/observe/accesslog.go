@@ -136,6 +136,7 @@ func appendLine(dst []byte, x *exchange.Exchange, status int, sent int64, took t
 	l.int("bytes_sent", sent)
 	l.route(x)
 	l.caller(x.Identity)
+	l.authz(&x.Authz)
 	l.model(x)
 	l.optional("note", x.Note)
 	return append(l.b, "}\n"...)
@@ -169,6 +170,14 @@ func (l *line) caller(i *exchange.Identity) {
 	l.optional("api_key", i.APIKey)
 	l.optional("issuer", i.Issuer)
 	l.optional("subject", i.Subject)
+}
+
+// authz adds what an authorization server said, and how long that took.
+func (l *line) authz(a *exchange.Authorization) {
+	if a.Result != "" {
+		l.text("external_auth", a.Result)
+		l.millis("external_auth_ms", a.Took)
+	}
 }
 
 // model adds what is known of a model call; never its text.

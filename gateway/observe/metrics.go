@@ -35,6 +35,7 @@ type Metrics struct {
 	model   modelMetrics
 	session sessionMetrics
 	auth    authMetrics
+	authz   authzMetrics
 	guards  guardMetrics
 	limit   limitMetrics
 	backend backendMetrics
@@ -46,7 +47,7 @@ var durationBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .2
 // NewMetrics makes the instruments and registers them.
 func NewMetrics() *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(), model: newModelMetrics(), session: newSessionMetrics(), auth: newAuthMetrics(), guards: newGuardMetrics(),
+		registry: prometheus.NewRegistry(), model: newModelMetrics(), session: newSessionMetrics(), auth: newAuthMetrics(), authz: newAuthzMetrics(), guards: newGuardMetrics(),
 		limit: newLimitMetrics(), backend: newBackendMetrics(),
 	}
 	m.requests = counters("nantian_requests_total", "Requests by route, backend and status; 499 is a client that left.", "gateway", "route", "backend", "code")
@@ -66,6 +67,7 @@ func NewMetrics() *Metrics {
 	m.StoreChanged(true)
 	m.registry.MustRegister(m.session.all()...)
 	m.registry.MustRegister(m.auth.all()...)
+	m.registry.MustRegister(m.authz.all()...)
 	m.registry.MustRegister(m.backend.all()...)
 	return m
 }

@@ -70,6 +70,10 @@ func (builder) Models(string, map[string]*xdsv1.Resource, *table.Clusters) (tabl
 
 func (builder) Policies([]*xdsv1.Policy) (filter.Chain, error) { return filter.Chain{}, nil }
 
+func (builder) Authorize(*xdsv1.ExternalAuth, *upstream.Cluster) filter.Authorizer {
+	panic("none is here")
+}
+
 func (builder) Mirrored(string, filter.Outcome) {}
 
 // gateway is a server with one HTTP listener whose every path leads to upstream.

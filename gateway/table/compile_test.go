@@ -26,8 +26,8 @@ func TestErrorsNameKeyAndField(t *testing.T) {
 		backend("s"), httpRoute("r", "http", "", rule("", "s")))
 	f(`route/http/a/r: http.rules[1].filters[0].mirror.backend: backend/a/m/80: there is no such backend`,
 		l, backend("s"), httpRoute("r", "http", "", rule("", "s")+`rules{filters{mirror{backend:"backend/a/m/80"}}}`))
-	f(`route/http/a/r: http.rules[0].backends[0].filters[0].external_auth: external authorization is not known to this version`,
-		l, backend("s"), httpRoute("r", "http", "", `rules{backends{backend:"backend/a/s/80" weight:1 filters{external_auth{}}}}`))
+	f(`route/http/a/r: http.rules[0].backends[0].filters[0].external_auth.backend: backend/a/auth/80: there is no such backend`,
+		l, backend("s"), httpRoute("r", "http", "", `rules{backends{backend:"backend/a/s/80" weight:1 filters{external_auth{backend:"backend/a/auth/80"}}}}`))
 	f(`route/http/a/r: http.rules[0].backends[0].models: models/a/m: there is no such resource`,
 		l, httpRoute("r", "http", "", `rules{backends{models:"models/a/m" weight:1}}`))
 	f(`route/tcp/a/r: l4.backends[0].backend: backend/a/s/80: there is no such backend`,

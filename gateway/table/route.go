@@ -206,9 +206,7 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 	if r.Rule == "" {
 		r.Rule = strconv.Itoa(s.index)
 	}
-	env := filter.Env{Port: l.GetPort(), Mirrors: b.table.mirrors, Cluster: func(key string) (*upstream.Cluster, error) {
-		return b.cluster(ask{key, s.grpc, l.GetClientCertificate()})
-	}}
+	env := b.env(l, s)
 	s.policies = b.policies.rule(l.GetKey(), b.route.msg.GetKey(), s.name)
 	b.bound(s)
 	front, err := b.builder.Policies(s.policies)
@@ -219,7 +217,7 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 	if err != nil {
 		return nil, err
 	}
-	r.Request = slices.Concat(chain.Preflight, front.Request, chain.Request)
+	r.Request = slices.Concat(chain.Preflight, front.Request, chain.Authorize, chain.Request)
 	r.Response, r.Timeout = slices.Concat(front.Response, chain.Response), s.requestTimeout.AsDuration()
 	if s.session != nil {
 		scope := b.route.msg.GetKey() + " " + r.Rule
@@ -248,12 +246,30 @@ func (b *routeBuilder) bound(s *ruleSpec) {
 	s.idleTimeout = t.GetIdleTimeout().AsDuration()
 }
 
+// env is what the filters of a rule are made with.
+func (b *routeBuilder) env(l *xdsv1.Listener, s *ruleSpec) filter.Env {
+	cluster := func(key string, h2 bool) (*upstream.Cluster, error) {
+		return b.cluster(ask{key, h2, l.GetClientCertificate()})
+	}
+	return filter.Env{
+		Port: l.GetPort(), Mirrors: b.table.mirrors,
+		Cluster: func(key string) (*upstream.Cluster, error) { return cluster(key, s.grpc) },
+		Authorize: func(m *xdsv1.ExternalAuth) (filter.Authorizer, error) {
+			cl, err := cluster(m.GetBackend(), m.GetGrpc())
+			if err != nil {
+				return nil, err
+			}
+			return b.builder.Authorize(m, cl), nil
+		},
+	}
+}
+
 func (b *routeBuilder) backend(l *xdsv1.Listener, w *xdsv1.WeightedBackend, s *ruleSpec, env filter.Env) (WeightedBackend, error) {
 	chain, err := filter.Build(w.GetFilters(), env)
 	if err != nil {
 		return WeightedBackend{}, err
 	}
-	wb := WeightedBackend{Weight: w.GetWeight(), Request: slices.Concat(chain.Preflight, chain.Request), Response: chain.Response, Handler: chain.Handler, Key: w.GetBackend()}
+	wb := WeightedBackend{Weight: w.GetWeight(), Request: slices.Concat(chain.Preflight, chain.Authorize, chain.Request), Response: chain.Response, Handler: chain.Handler, Key: w.GetBackend()}
 	if own := b.resources[w.GetBackend()].GetBackend().GetLoadBalancing().GetSessionPersistence(); own != nil && s.session == nil {
 		keeper := b.builder.Session(own, w.GetBackend())
 		wb.Request, wb.Response = append(wb.Request, keeper), append(slices.Clone(wb.Response), keeper)

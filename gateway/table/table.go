@@ -33,6 +33,9 @@ type Builder interface {
 	// after them. list has all policies of the listener, the route and the rule, the widest first.
 	Policies(list []*xdsv1.Policy) (filter.Chain, error)
 
+	// Authorize makes the filter that asks the authorization server at a cluster.
+	Authorize(m *xdsv1.ExternalAuth, cl *upstream.Cluster) filter.Authorizer
+
 	filter.Metrics
 }
 

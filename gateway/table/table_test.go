@@ -72,6 +72,13 @@ func (b *builder) Policies(list []*xdsv1.Policy) (filter.Chain, error) {
 	return c, nil
 }
 
+// Authorize makes a filter that notes the server.
+func (b *builder) Authorize(_ *xdsv1.ExternalAuth, cl *upstream.Cluster) filter.Authorizer {
+	return named("asks " + cl.Name)
+}
+
+func (n named) OnResponse(*exchange.Exchange) {}
+
 type named string
 
 func (n named) OnRequest(x *exchange.Exchange) filter.Verdict {

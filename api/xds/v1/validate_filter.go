@@ -1,5 +1,7 @@
 package xdsv1
 
+import "strings"
+
 func (v *validator) filter(f *Filter) {
 	switch m := f.GetKind().(type) {
 	case *Filter_RequestHeaders:
@@ -93,9 +95,12 @@ func (v *validator) cors(c *CORS) {
 }
 
 func (v *validator) externalAuth(a *ExternalAuth) {
-	v.optionalRef("backend", a.GetBackend(), KindBackend)
+	v.ref("backend", a.GetBackend(), KindBackend)
 	if a.GetPathPrefix() != "" {
 		v.absolutePath("path_prefix", a.GetPathPrefix())
+	}
+	if strings.Contains(a.GetPathPrefix(), "%00") {
+		v.fail("path_prefix", "%q holds an encoded NUL", a.GetPathPrefix())
 	}
 	v.names("allowed_request_headers", a.GetAllowedRequestHeaders())
 	v.names("allowed_response_headers", a.GetAllowedResponseHeaders())
