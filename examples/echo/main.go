@@ -20,14 +20,31 @@ func main() {
 	name := flag.String("name", "echo", "what the service calls itself")
 	cert := flag.String("cert", "", "file with a certificate: serve TLS")
 	key := flag.String("key", "", "file with its key")
+	token := flag.String("token", "", "bearer token that requests need; who shows it is called alice")
 	flag.Parse()
 	log.Printf("%s listens at %s", *name, *listen)
 	go datagrams(*listen)
-	srv := &http.Server{Addr: *listen, Handler: service(*name), ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Addr: *listen, Handler: guard(*token, service(*name)), ReadHeaderTimeout: 10 * time.Second}
 	if *cert != "" {
 		log.Fatal(srv.ListenAndServeTLS(*cert, *key))
 	}
 	log.Fatal(srv.ListenAndServe())
+}
+
+// guard wants a bearer token, as an authorization server does. With an empty one it does nothing.
+func guard(token string, next http.Handler) http.Handler {
+	if token == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+token {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "show a token", http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("X-User", "alice")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // seen is what the service saw of a request.

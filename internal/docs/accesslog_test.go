@@ -51,6 +51,8 @@ var logFields = []logField{
 	{"api_key", "an AuthPolicy knows the caller by an API key", "`<namespace>/<name>` of the Secret that holds the key, never the key"},
 	{"issuer", "an AuthPolicy knows the caller by a token", "issuer of the token"},
 	{"subject", "an AuthPolicy knows the caller by a token", "subject of the token"},
+	{"external_auth", "the filter ExternalAuth asked a server", "what came of it: allowed, denied, failed, overflow, too_large or client"},
+	{"external_auth_ms", "the filter ExternalAuth asked a server", "milliseconds that the request waited for it"},
 	{"operation", "model calls", "chat, text_completion, embeddings, count_tokens, list_models, get_model; none for a path that is none of these"},
 	{"requested_model", "model calls", "the model that the client asked for"},
 	{"provider", "a provider was asked", "`<namespace>/<name>` of the AIProvider that was asked last"},

@@ -82,6 +82,7 @@ func use(m *observe.Metrics) {
 	m.Mirrored("sent")
 	m.Target("ns/provider", "model").Attempt("ok", time.Second)
 	m.AuthPolicy("ns/policy").Fetched(true)
+	m.ExternalAuth("ns/service:80").Asked("allowed", time.Second)
 	m.Guards().Rule("ns/policy", "rule", "Mask", false).Found(guard.Request, 1)
 	m.Guards().Refused("blocked", guard.Request)
 	w := m.Guards().Webhook("ns/policy", "rule")
@@ -131,6 +132,7 @@ func fullExchange() *exchange.Exchange {
 	x.Route = &exchange.RouteInfo{Gateway: "ns/gw", Listener: "http", Kind: "HTTPRoute", Route: "ns/route", Rule: "0"}
 	x.Model = exchange.ModelInfo{Provider: "ns/provider", Model: "m", Requested: "r", Attempts: 1, FirstToken: time.Second, Streamed: true, Aborted: true,
 		Limit: "ns/policy/limit", LimitOutcome: "refused", Cost: 1}
+	x.Authz = exchange.Authorization{Result: "allowed", Took: time.Second}
 	x.Identity = &exchange.Identity{APIKey: "ns/key", Issuer: "https://idp.example.com", Subject: "alice"}
 	x.Model.Guard = found{{Policy: "ns/policy", Rule: "rule", Action: "Mask", Side: "request", Monitor: true, N: 1}}
 	x.LLM = &ai.Exchange{Op: ai.OpChat, Finish: ai.FinishStop, Usage: ai.Usage{Input: 1, Output: 1, Estimated: true}}
