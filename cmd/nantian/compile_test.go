@@ -56,6 +56,10 @@ func (c compiler) Models(key string, rs map[string]*xdsv1.Resource, clusters *ta
 
 func (compiler) Policies([]*xdsv1.Policy) (filter.Chain, error) { return filter.Chain{}, nil }
 
+func (compiler) Authorize(*xdsv1.ExternalAuth, *upstream.Cluster) filter.Authorizer {
+	panic("none is here")
+}
+
 func (compiler) Cluster(c upstream.Config) *upstream.Cluster { return upstream.NewCluster(c) }
 
 func (compiler) Mirrored(string, filter.Outcome) {}

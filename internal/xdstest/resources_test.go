@@ -21,8 +21,10 @@ func (noHandlers) Models(string, map[string]*xdsv1.Resource, *table.Clusters) (t
 	return nil, nil
 }
 func (noHandlers) Policies([]*xdsv1.Policy) (filter.Chain, error) { return filter.Chain{}, nil }
-func (noHandlers) Cluster(c upstream.Config) *upstream.Cluster    { return upstream.NewCluster(c) }
-func (noHandlers) Mirrored(string, filter.Outcome)                {}
+
+func (noHandlers) Authorize(*xdsv1.ExternalAuth, *upstream.Cluster) filter.Authorizer { return nil }
+func (noHandlers) Cluster(c upstream.Config) *upstream.Cluster                        { return upstream.NewCluster(c) }
+func (noHandlers) Mirrored(string, filter.Outcome)                                    {}
 
 func listener() *xdsv1.Resource {
 	return &xdsv1.Resource{Kind: &xdsv1.Resource_Listener{Listener: &xdsv1.Listener{
