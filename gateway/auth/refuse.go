@@ -83,6 +83,10 @@ func isGRPC(x *exchange.Exchange) bool {
 
 // replyGRPC answers with a status of gRPC in the trailer, which every client of it reads.
 func replyGRPC(x *exchange.Exchange, say *refusal) {
+	if x.Web() != exchange.NoWeb {
+		x.ReplyGRPC(say.grpc, say.text)
+		return
+	}
 	x.ReplyBytes(http.StatusOK, "application/grpc", nil)
 	x.RespTrailer = append(x.RespTrailer,
 		exchange.Field{Name: "grpc-status", Value: strconv.Itoa(say.grpc)}, exchange.Field{Name: "grpc-message", Value: say.text})

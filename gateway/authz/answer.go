@@ -50,7 +50,7 @@ func (a *answer) refuse(x *exchange.Exchange) {
 	say := sayings[a.result]
 	status := cmp.Or(a.status, say.status)
 	switch {
-	case x.GRPC():
+	case x.RPC():
 		x.Reply(status, say.text)
 	case a.result == Denied && (len(a.body) > 0 || a.verbatim && (status < 400 || !filter.ModelCall(x))):
 		x.ReplyBytes(status, "", a.body)

@@ -104,6 +104,8 @@ type Exchange struct {
 	// Note is a short reason for the log, in the gateway's own words: why a request failed. Never text of the client.
 	Note string
 
+	web web
+
 	// kept is released with x; see Keep.
 	kept []Releaser
 
@@ -215,7 +217,7 @@ func (x *Exchange) clear() {
 	x.Wanted, x.Reached = Place{}, Place{}
 	x.Start, x.Deadline = time.Time{}, time.Time{}
 	x.Identity, x.Authz, x.LLM, x.Model, x.Note = nil, Authorization{}, nil, ModelInfo{}, ""
-	x.cookie, x.parsed = nil, nil
+	x.cookie, x.parsed, x.web = nil, nil, web{}
 	x.watch, x.ctx, x.cancel, x.unarm = nil, nil, nil, nil
 }
 
@@ -251,9 +253,9 @@ func (x *Exchange) endContext() {
 	}
 }
 
-// Reply answers with a short text, in place of what the response held so far; a request of gRPC gets a status of gRPC.
+// Reply answers with a short text, in place of what the response held so far; a call of gRPC or gRPC-Web gets a status of gRPC.
 func (x *Exchange) Reply(status int, text string) {
-	if x.GRPC() {
+	if x.RPC() {
 		x.ReplyGRPC(codeOf(status), text)
 		return
 	}

@@ -16,8 +16,14 @@ func (x *Exchange) GRPC() bool {
 }
 
 // ReplyGRPC answers with a status of gRPC and nothing else (Trailers-Only; gRPC over HTTP/2, Responses). message is in the
-// gateway's own words: printable ASCII without "%".
+// gateway's own words: printable ASCII without "%". In gRPC-Web it is in the trailer's frame.
 func (x *Exchange) ReplyGRPC(code int, message string) {
+	if x.Web() != NoWeb {
+		x.ReplyBytes(200, "", nil)
+		x.WebAnswer()
+		x.RespBody = BytesBody(x.WebEnd(Trailer{{"grpc-status", strconv.Itoa(code)}, {"grpc-message", message}}))
+		return
+	}
 	x.ReplyBytes(200, "application/grpc", nil)
 	x.Resp.Set("Grpc-Status", strconv.Itoa(code))
 	x.Resp.Set("Grpc-Message", message)
@@ -48,6 +54,9 @@ func codeOf(status int) int {
 
 // GRPCStatus is the grpc-status of the response, in its head or after its body; empty: none yet.
 func (x *Exchange) GRPCStatus() []byte {
+	if x.web.status != "" {
+		return []byte(x.web.status)
+	}
 	if s := x.Resp.Peek("Grpc-Status"); len(s) > 0 {
 		return s
 	}

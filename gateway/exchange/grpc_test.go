@@ -52,7 +52,9 @@ func TestRepliesOfGRPC(t *testing.T) {
 	f(2, "application/grpc", 429, "8")
 	f(2, "application/grpc", 401, "16")
 	f(2, "application/grpc", 418, "2")
-	f(2, "application/grpc-web", 404, "")
+	f(2, "application/grpc-web", 404, "12")
+	f(1, "application/grpc-web-text+proto; charset=x", 504, "4")
+	f(1, "application/grpc-webby", 404, "")
 	f(2, "application/json", 404, "")
 	f(1, "application/grpc", 404, "")
 }

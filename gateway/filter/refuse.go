@@ -8,7 +8,7 @@ import (
 
 // Refuse answers an error in the form that the client understands: of gRPC, of a model API, or as plain text.
 func Refuse(x *exchange.Exchange, e *ai.Error) {
-	if !x.GRPC() {
+	if !x.RPC() {
 		if dialect, known := dialectOf(x); known {
 			x.ReplyBytes(e.Status, "application/json", dialect.AppendError(nil, e))
 			return

@@ -205,7 +205,7 @@ func (h *Handler) fail(x *exchange.Exchange, err error) {
 		x.Note = "upstream: " + string(ue.Reason)
 		f = failureOf(ue)
 	}
-	if h.o.GRPC || x.GRPC() {
+	if h.o.GRPC || x.RPC() {
 		x.ReplyGRPC(f.grpc, f.text)
 		return
 	}

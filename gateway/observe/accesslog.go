@@ -129,7 +129,7 @@ func appendLine(dst []byte, x *exchange.Exchange, status int, sent int64, took t
 	l.bytes("path", x.Path)
 	l.text("protocol", protocol(x))
 	l.int("status", int64(status))
-	if x.GRPC() {
+	if x.RPC() {
 		l.optional("grpc_status", string(x.GRPCStatus()))
 	}
 	l.millis("duration_ms", took)

@@ -21,7 +21,7 @@ func (s *Server) handle(p *port, x *exchange.Exchange) {
 	if rule.Timeout > 0 {
 		x.Deadline = x.Start.Add(rule.Timeout)
 	}
-	if x.GRPC() {
+	if x.RPC() {
 		keepTime(x)
 	}
 	if filterRequest(x, rule.Request) {

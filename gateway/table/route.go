@@ -15,6 +15,7 @@ import (
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/filter"
+	"github.com/nantian-gw/nantian/gateway/grpcweb"
 	"github.com/nantian-gw/nantian/gateway/upstream"
 )
 
@@ -209,21 +210,14 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 	env := b.env(l, s)
 	s.policies = b.policies.rule(l.GetKey(), b.route.msg.GetKey(), s.name)
 	b.bound(s)
-	front, err := b.builder.Policies(s.policies)
-	if err != nil {
-		return nil, err
-	}
 	chain, err := filter.Build(s.filters, env)
+	if err == nil {
+		err = b.filters(r, s, chain)
+	}
 	if err != nil {
 		return nil, err
 	}
-	r.Request = slices.Concat(chain.Preflight, front.Request, chain.Authorize, chain.Request)
-	r.Response, r.Timeout = slices.Concat(front.Response, chain.Response), s.requestTimeout.AsDuration()
-	if s.session != nil {
-		scope := b.route.msg.GetKey() + " " + r.Rule
-		keeper := b.builder.Session(s.session, scope)
-		r.Request, r.Response = append(r.Request, keeper), append(r.Response, keeper)
-	}
+	r.Timeout = s.requestTimeout.AsDuration()
 	if chain.Handler != nil {
 		r.Backends, r.total = []WeightedBackend{{Weight: 1, Handler: chain.Handler}}, 1
 		return r, nil
@@ -239,12 +233,40 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 	return r, nil
 }
 
+// filters puts the filters of a rule in order: what answers preflights, what policies and authorization servers refuse, and then
+// what changes or copies requests.
+func (b *routeBuilder) filters(r *Rule, s *ruleSpec, chain filter.Chain) error {
+	front, err := b.builder.Policies(s.policies)
+	if err != nil {
+		return err
+	}
+	r.Request = slices.Concat(chain.Preflight, front.Request, chain.Authorize)
+	r.Response = slices.Concat(front.Response, chain.Response)
+	if s.grpc {
+		r.Request, r.Response = append(r.Request, webRequest...), slices.Concat(webResponse, r.Response)
+	}
+	r.Request = append(r.Request, chain.Request...)
+	if s.session != nil {
+		scope := b.route.msg.GetKey() + " " + r.Rule
+		keeper := b.builder.Session(s.session, scope)
+		r.Request, r.Response = append(r.Request, keeper), append(r.Response, keeper)
+	}
+	return nil
+}
+
 // bound gives a rule the timeouts of the RoutePolicy that holds for it, where it has none of its own.
 func (b *routeBuilder) bound(s *ruleSpec) {
 	t := traffic(s.policies)
 	s.requestTimeout, s.backendTimeout = cmp.Or(s.requestTimeout, t.GetRequestTimeout()), cmp.Or(s.backendTimeout, t.GetBackendTimeout())
 	s.idleTimeout = t.GetIdleTimeout().AsDuration()
 }
+
+// webRequest and webResponse make calls of gRPC-Web calls of gRPC: in front of GRPCRoutes, and of backends of other routes that
+// speak HTTP/2, which gRPC needs.
+var (
+	webRequest  = []filter.Request{grpcweb.Filter{}}
+	webResponse = []filter.Response{grpcweb.Filter{}}
+)
 
 // env is what the filters of a rule are made with.
 func (b *routeBuilder) env(l *xdsv1.Listener, s *ruleSpec) filter.Env {
@@ -270,6 +292,9 @@ func (b *routeBuilder) backend(l *xdsv1.Listener, w *xdsv1.WeightedBackend, s *r
 		return WeightedBackend{}, err
 	}
 	wb := WeightedBackend{Weight: w.GetWeight(), Request: slices.Concat(chain.Preflight, chain.Authorize, chain.Request), Response: chain.Response, Handler: chain.Handler, Key: w.GetBackend()}
+	if !s.grpc && b.resources[w.GetBackend()].GetBackend().GetProtocol() == xdsv1.BackendProtocol_H2C {
+		wb.Request, wb.Response = slices.Concat(webRequest, wb.Request), slices.Concat(webResponse, wb.Response)
+	}
 	if own := b.resources[w.GetBackend()].GetBackend().GetLoadBalancing().GetSessionPersistence(); own != nil && s.session == nil {
 		keeper := b.builder.Session(own, w.GetBackend())
 		wb.Request, wb.Response = append(wb.Request, keeper), append(slices.Clone(wb.Response), keeper)
