@@ -44,6 +44,8 @@ type detector struct {
 	cue   cue    // what makes the scan ask it
 	// literals are what its matches begin with, for cueLiteral.
 	literals []string
+	// whole says that a match of a literal never follows a letter or digit.
+	whole bool
 	// lead is how many bytes a match has before its first digit, for cueDigits.
 	lead int
 	// runs are the lengths of the run of digits, as bits, where not any will do.

@@ -149,7 +149,7 @@ func TestCuesMissNothing(t *testing.T) {
 }
 
 func everywhere(d *detector, text string) (all [][]int) {
-	v := view{b: []byte(text), end: true, work: &work{steps: 1 << 40}}
+	v := view{b: []byte(text), end: true, work: &work{steps: 1 << 40, first: word{start: -1}}}
 	for at := range len(text) {
 		start := at
 		switch r, size := utf8.DecodeRuneInString(text[at:]); d.cue {

@@ -47,11 +47,21 @@ var lookalikes = func() map[rune]byte {
 const accents = "aaaaaaaceeeeiiiidnooooo ouuuuyts" + "aaaaaaaceeeeiiiidnooooo ouuuuyty" +
 	"aaaaaaccccccccddddeeeeeeeeeegggggggghhhhiiiiiiiiiiiijjkkkllllllllllnnnnnnnnnoooooooorrrrrrssssssssttttttuuuuuuuuuuuuwwyyyzzzzzzs"
 
+// lookalikeTable is lookalikes of the scripts that have them: Greek, Cyrillic and Armenian come before U+0590.
+var lookalikeTable = func() (t [0x590]byte) {
+	for r, c := range lookalikes {
+		t[r] = c
+	}
+	return t
+}()
+
 // latin returns the ASCII letter in lower case that a character is a form of, or 0.
 func latin(r rune) (c byte, odd bool) {
 	switch {
 	case r >= 0xC0 && r <= 0x17F:
 		return accents[r-0xC0], false
+	case r >= 0 && r < rune(len(lookalikeTable)):
+		return lookalikeTable[r], true
 	case r >= 0xFF21 && r <= 0xFF3A:
 		return byte(r-0xFF21) + 'a', true
 	case r >= 0xFF41 && r <= 0xFF5A:
@@ -61,7 +71,7 @@ func latin(r rune) (c byte, odd bool) {
 	case r >= 0x24B6 && r <= 0x24E9: // in circles
 		return byte((r-0x24B6)%26) + 'a', true
 	}
-	return lookalikes[r], true
+	return 0, true
 }
 
 // leet are the digits and signs that stand for letters; l is written as i, as fold has it.
@@ -83,6 +93,16 @@ func leet(c byte) byte {
 	return c
 }
 
+// plain are the normal forms of letters and digits.
+var plain = func() (t [256]byte) {
+	for c := range 256 {
+		if b := byte(c); is(b, isAlnum) {
+			t[c] = leet(lower(b))
+		}
+	}
+	return t
+}()
+
 func isLeet(c byte) bool { return c < 'a' && leet(c) != c }
 
 // read reads a word from an offset on, in the form that lookups use. It says whether the text goes far enough to know.
@@ -91,6 +111,12 @@ func (w *word) read(v *view, at int) (known bool) {
 	i := at
 	for i < len(v.b) && i-at < maxRaw {
 		c := v.b[i]
+		if n := plain[c]; n != 0 {
+			w.put(n)
+			i++
+			w.end = i
+			continue
+		}
 		if c < utf8.RuneSelf {
 			if !is(c, isAlnum) && (!isLeet(c) || c == '!' && !v.letterFollows(i+1)) && c != '\'' {
 				return true
@@ -145,7 +171,8 @@ func (w *word) putRune(r rune) bool {
 	if !unicode.IsLetter(r) {
 		return false
 	}
-	for _, c := range utf8.AppendRune(nil, unicode.ToLower(r)) {
+	var buf [utf8.UTFMax]byte
+	for _, c := range buf[:utf8.EncodeRune(buf[:], unicode.ToLower(r))] {
 		w.put(c)
 	}
 	return true

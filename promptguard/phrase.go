@@ -67,7 +67,7 @@ func parsePhrase(text string) (p phrase, first []string) {
 }
 
 // common words call a phrase only together with the word that follows.
-var common = []string{"from", "what", "these", "this", "your", "have", "has", "with", "without", "never", "stay", "remain", "system", "previous", "prior", "above", "earlier", "ohne", "keine"}
+var common = []string{"from", "what", "these", "this", "your", "have", "has", "with", "without", "never", "stay", "remain", "system", "previous", "prior", "above", "earlier", "ohne", "keine", "there", "turn", "talk", "text", "answer", "begin", "start", "enter"}
 
 // cues are the literals that call a phrase, by what its first word begins with.
 func (p *phrase) cues(first []string) []string {
@@ -231,12 +231,13 @@ func expressionDetector(group string, weight int, expr string) detector {
 // wordsDetectors makes two detectors of a phrase: one that a plain first word calls, one for a hidden one.
 func wordsDetectors(group string, weight int, text string) []detector {
 	p, first := parsePhrase(text)
-	d := detector{kind: group, label: "INJECTION", cue: cueLiteral, literals: first, match: p.match, weight: weight, group: group}
+	d := detector{kind: group, label: "INJECTION", cue: cueLiteral, literals: first, whole: true, match: p.match, weight: weight, group: group}
 	hidden := d
 	hidden.cue, hidden.literals, hidden.reach = cueOdd, nil, maxRaw
 	hidden.match = func(v *view, start int) match {
 		w := &v.work.first
-		if !w.read(v, start) {
+		if w.start != start && !w.read(v, start) { // phrases that are asked in a row share it
+			w.start = -1
 			return v.undecided(start)
 		}
 		if !w.odd || !p.terms[0].is(w.text()) {

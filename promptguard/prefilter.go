@@ -66,6 +66,7 @@ type entry struct {
 type literal struct {
 	folded    string
 	detectors []int
+	whole     bool // none of them finds anything after a letter or digit
 }
 
 // prefilter finds the places where detectors are to be asked.
@@ -94,7 +95,7 @@ func newPrefilter(dets []detector) *prefilter {
 	for i, d := range dets {
 		wanted[d.cue] = true
 		for _, l := range d.literals {
-			p.addLiteral(l, i)
+			p.addLiteral(l, i, d.whole)
 		}
 	}
 	if wanted[cueDigits] {
@@ -107,19 +108,20 @@ func newPrefilter(dets []detector) *prefilter {
 
 // addLiteral enters the rarest trigram that begins at an even place of a literal and the rarest at an odd one: whichever
 // positions the scan looks at, it sees one of them, and only one.
-func (p *prefilter) addLiteral(text string, detector int) {
+func (p *prefilter) addLiteral(text string, detector int, whole bool) {
 	folded := make([]byte, len(text))
 	for i := range folded {
 		folded[i] = fold(text[i])
 	}
 	if known, ok := p.index[string(folded)]; ok {
-		if l := &p.literals[known]; !slices.Contains(l.detectors, detector) {
+		l := &p.literals[known]
+		if l.whole = l.whole && whole; !slices.Contains(l.detectors, detector) {
 			l.detectors = append(l.detectors, detector)
 		}
 		return
 	}
 	p.index[string(folded)] = len(p.literals)
-	p.literals = append(p.literals, literal{string(folded), []int{detector}})
+	p.literals = append(p.literals, literal{string(folded), []int{detector}, whole})
 	for parity := range 2 {
 		best := parity
 		for i := parity; i+2 < len(folded); i += 2 {
@@ -272,7 +274,7 @@ func (p *prefilter) hit(s *scan, t uint32, i int) {
 		}
 		l := &p.literals[e.literal]
 		at := i - int(e.offset)
-		if at < 0 || !p.matches(l.folded, s.v.b[at:]) {
+		if at < 0 || l.whole && s.v.before(at, isAlnum) || !p.matches(l.folded, s.v.b[at:]) {
 			continue
 		}
 		for _, d := range l.detectors {
@@ -349,6 +351,10 @@ func (s *scan) hidden(i, end int) int {
 			i++
 			continue
 		}
+		if n := s.v.innocent(i); n > 0 {
+			i += n
+			continue
+		}
 		r, size := utf8.DecodeRune(s.v.b[i:])
 		if hides(&s.v, i, r, size) {
 			if start := hiddenStart(&s.v, i); start != s.odd && i-start < maxRaw {
@@ -359,4 +365,13 @@ func (s *scan) hidden(i, end int) int {
 		i += size
 	}
 	return i
+}
+
+// innocent is the length of a character of three bytes in a part of Unicode without any that hides words, U+3000 to U+D7FF, where
+// Chinese, Japanese and Korean are; 0 for others.
+func (v *view) innocent(i int) int {
+	if c := v.b[i]; c < 0xE3 || c > 0xED || i+2 >= len(v.b) || v.b[i+1]&0xC0 != 0x80 || v.b[i+2]&0xC0 != 0x80 {
+		return 0
+	}
+	return 3
 }

@@ -30,7 +30,7 @@ type scan struct {
 
 func (s *scan) reset(v view, from int) {
 	v.work = &s.work
-	s.work.reader.words = nil
+	s.work.reader.words, s.work.first.start = nil, -1
 	s.v, s.from, s.hold, s.last, s.odd, s.hits = v, from, math.MaxInt, -1, -1, s.hits[:0]
 }
 

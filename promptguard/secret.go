@@ -60,6 +60,7 @@ func secretDetector(name, expr string) detector {
 		return m
 	}
 	in, inner := innerCues[name]
+	d.whole = !inner
 	if d.literals != nil && !inner {
 		return d
 	}

@@ -12,7 +12,7 @@ var schemes = []string{"http://", "https://", "ftp://", "ftps://", "sftp://", "s
 const maxAuthority = 320
 
 func urlDetector() detector {
-	return detector{kind: "URLPassword", label: "PASSWORD", cue: cueLiteral, literals: schemes, late: true, match: matchURL}
+	return detector{kind: "URLPassword", label: "PASSWORD", cue: cueLiteral, literals: schemes, whole: true, late: true, match: matchURL}
 }
 
 // matchURL judges a scheme: the password is what stands between the first colon and the last @ of the authority
