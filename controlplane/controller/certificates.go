@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,6 +85,9 @@ func (c *Controller) issue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	data := ca.Data()
+	sum := sha256.Sum256(slices.Concat(data[corev1.TLSCertKey], data[pki.BundleKey]))
+	maps.DeleteFunc(c.verified, func(k client.ObjectKey, _ verified) bool { return there[k] == nil })
 	var errs []error
 	done := map[translate.GroupName]bool{}
 	for _, g := range view.Gateways {
@@ -90,7 +95,7 @@ func (c *Controller) issue(ctx context.Context) error {
 			continue
 		}
 		done[g.Group] = true
-		errs = append(errs, c.ensureClient(ctx, ca, g, there))
+		errs = append(errs, c.ensureClient(ctx, ca, string(sum[:]), g, there))
 	}
 	return errors.Join(errs...)
 }
@@ -152,15 +157,33 @@ func bounded(name string) string {
 	return strings.TrimRight(name[:validation.DNS1123SubdomainMaxLength-9], "-.") + "-" + hex.EncodeToString(sum[:4])
 }
 
+// verified says of a group's certificate that it was found to be good, under which CA: to verify a signature costs more than all
+// else that an edit does to a Gateway.
+type verified struct {
+	ca, secret string
+	at         time.Time
+}
+
 // ensureClient makes and renews the certificate of a Gateway's data planes. It is gone with the Gateway.
-func (c *Controller) ensureClient(ctx context.Context, ca *pki.CA, g translate.Gateway, there map[client.ObjectKey]*corev1.Secret) error {
+func (c *Controller) ensureClient(ctx context.Context, ca *pki.CA, caVersion string, g translate.Gateway, there map[client.ObjectKey]*corev1.Secret) error {
 	key := ClientSecret(g.Group)
 	old := there[key]
+	seen := verified{ca: caVersion}
+	if old != nil {
+		seen.secret = string(old.UID) + old.ResourceVersion
+		if was, ok := c.verified[key]; ok && was.ca == seen.ca && was.secret == seen.secret && time.Since(was.at) < certificateCheck {
+			return nil
+		}
+	}
 	var data map[string][]byte
 	if old != nil {
 		data = old.Data
 	}
 	data, changed, err := ca.ClientData(data, c.o.TrustDomain, string(g.Group), time.Now())
+	if err == nil && !changed {
+		seen.at = time.Now()
+		c.verified[key] = seen
+	}
 	if err != nil || !changed {
 		return err
 	}

@@ -71,6 +71,8 @@ type Controller struct {
 	latest  latest
 	beat    heartbeat
 	leading atomic.Bool
+	// verified are the certificates of groups that were found to be good; the leader alone uses it.
+	verified map[client.ObjectKey]verified
 }
 
 // New makes a Controller; it does not wait for the API server.
@@ -81,7 +83,7 @@ func New(o Options) (*Controller, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Controller{o: o, tls: pki.NewListener(o.Hosts), acks: acks.NewRecorder(), metrics: newMetrics()}
+	c := &Controller{o: o, tls: pki.NewListener(o.Hosts), acks: acks.NewRecorder(), metrics: newMetrics(), verified: map[client.ObjectKey]verified{}}
 	var err error
 	if c.source, err = kube.New(kube.Options{Config: o.Config, Log: o.Log}); err != nil {
 		return nil, err

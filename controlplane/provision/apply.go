@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"reflect"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -60,9 +61,10 @@ type Applier struct {
 
 // applied is what an object was when it was applied.
 type applied struct {
-	sum  [sha256.Size]byte
-	mark string
-	at   time.Time
+	object client.Object
+	sum    [sha256.Size]byte
+	mark   string
+	at     time.Time
 }
 
 // mark tells whether somebody has changed an object: by its generation, or where there is none by its version.
@@ -76,12 +78,16 @@ func mark(o client.Object) string {
 // Apply brings an object in line: it is applied, by server-side apply, when it is not there, when it should be different from
 // what was applied before, or when somebody has changed it. live is its metadata; nil: it is not there.
 func (a *Applier) Apply(ctx context.Context, o client.Object, live *metav1.PartialObjectMetadata) error {
+	before := a.applied[KeyOf(o)]
+	untouched := time.Since(before.at) < again || live != nil && mark(live) == before.mark && marked(o, live)
+	if untouched && before.object != nil && reflect.DeepEqual(before.object, o) {
+		return nil
+	}
 	u, sum, err := encode(o)
 	if err != nil {
 		return err
 	}
-	before := a.applied[KeyOf(o)]
-	if before.sum == sum && (time.Since(before.at) < again || live != nil && mark(live) == before.mark && marked(o, live)) {
+	if before.sum == sum && untouched {
 		return nil
 	}
 	key := KeyOf(o) // the answer is decoded into u
@@ -95,7 +101,7 @@ func (a *Applier) Apply(ctx context.Context, o client.Object, live *metav1.Parti
 	if a.applied == nil {
 		a.applied = map[Key]applied{}
 	}
-	a.applied[key] = applied{sum, mark(u), time.Now()}
+	a.applied[key] = applied{o, sum, mark(u), time.Now()}
 	return nil
 }
 

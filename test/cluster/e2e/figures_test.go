@@ -42,6 +42,7 @@ func TestFigures(t *testing.T) {
 	proxy := podAddresses(t, ns, "gateway.networking.k8s.io/gateway-name=gw0")
 	planes := podAddresses(t, system, "app.kubernetes.io/component=controller")
 	bytes, cpu := metric(t, proxy[0], "nantian_xds_response_bytes_total"), total(t, planes, "process_cpu_seconds_total")
+	t.Log("edits begin")
 	var took []time.Duration
 	for n := range figureEdits {
 		took = append(took, editRoute(t, ns, at, figureGateways*(n*37%100), fmt.Sprintf("v%d", n+1)))
