@@ -3,8 +3,6 @@ package translate
 import (
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 )
 
@@ -39,8 +37,10 @@ func (t *translator) again(r *route) bool {
 	r.wire = &xdsv1.Route{Key: old.wire.Key, Namespace: old.wire.Namespace, Name: old.wire.Name, Created: old.wire.Created, Rules: old.wire.Rules}
 	t.pool[r.wire.Key] = &xdsv1.Resource{Kind: &xdsv1.Resource_Route{Route: r.wire}}
 	t.built[r.ref] = r
-	t.attach(r)
-	if slices.EqualFunc(r.wire.Parents, old.wire.Parents, func(a, b *xdsv1.Parent) bool { return proto.Equal(a, b) }) {
+	t.attach(r, old)
+	if slices.EqualFunc(r.wire.Parents, old.wire.Parents, func(a, b *xdsv1.Parent) bool {
+		return a.Listener == b.Listener && slices.Equal(a.Hostnames, b.Hostnames)
+	}) {
 		// The very same resource needs no new version.
 		r.wire, t.pool[r.wire.Key] = old.wire, resource
 	}

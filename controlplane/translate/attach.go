@@ -2,6 +2,7 @@ package translate
 
 import (
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -29,36 +30,60 @@ type route struct {
 	targets []string
 	// refs are the keys that wire refers to.
 	refs []string
-	// attached has the listeners that took the route.
+	// attached has the listeners that took the route, and outcomes what became of each parentRef.
 	attached []*listener
+	outcomes []outcome
+	// parentStatus is what is told of the parentRefs.
+	parentStatus []status.Parent
 }
 
-// attach finds the listeners of a route and tells its status.
-func (t *translator) attach(r *route) {
-	u := status.Update{Ref: r.ref}
+// outcome is what became of a parentRef. ours is false for one that is somebody else's.
+type outcome struct {
+	fault fault
+	ours  bool
+}
+
+// attach finds the listeners of a route and tells its status. old, if not nil, is what was made of the very same object before,
+// with the same faults.
+func (t *translator) attach(r, old *route) {
 	for _, p := range r.parents {
-		if kind := ptr.Deref(p.Kind, "Gateway"); ptr.Deref(p.Group, schema.GatewayGroup) != schema.GatewayGroup || kind != "Gateway" && kind != kindListenerSet {
-			continue
+		var o outcome
+		if kind := ptr.Deref(p.Kind, "Gateway"); ptr.Deref(p.Group, schema.GatewayGroup) == schema.GatewayGroup && (kind == "Gateway" || kind == kindListenerSet) {
+			var f *fault
+			if f, o.ours = t.attachTo(r, p); f != nil {
+				o.fault = *f
+			}
 		}
-		f, known := t.attachTo(r, p)
-		if !known {
-			continue
-		}
-		accepted := r.invalid.with(&faults{})
-		if f != nil && len(accepted.list) == 0 {
-			accepted.add(f)
-		}
-		generation := r.object.GetGeneration()
-		u.Parents = append(u.Parents, status.Parent{Ref: p, Conditions: []metav1.Condition{
-			accepted.condition(string(gatewayv1.RouteConditionAccepted), string(gatewayv1.RouteReasonAccepted), "the route is accepted", generation),
-			r.unresolved.condition(string(gatewayv1.RouteConditionResolvedRefs), string(gatewayv1.RouteReasonResolvedRefs), "all references are resolved", generation),
-		}})
+		r.outcomes = append(r.outcomes, o)
 	}
-	if len(u.Parents) > 0 || t.o.Standalone {
-		t.update(u)
+	if old != nil && slices.Equal(r.outcomes, old.outcomes) {
+		r.parentStatus = old.parentStatus
+	} else {
+		r.tell()
+	}
+	if len(r.parentStatus) > 0 || t.o.Standalone {
+		t.update(status.Update{Ref: r.ref, Parents: r.parentStatus})
 	}
 	if r.runs() {
 		t.routes = append(t.routes, r)
+	}
+}
+
+// tell makes the conditions of the parentRefs.
+func (r *route) tell() {
+	for i, p := range r.parents {
+		if !r.outcomes[i].ours {
+			continue
+		}
+		accepted := r.invalid.with(&faults{})
+		if f := r.outcomes[i].fault; f != (fault{}) && len(accepted.list) == 0 {
+			accepted.add(&f)
+		}
+		generation := r.object.GetGeneration()
+		r.parentStatus = append(r.parentStatus, status.Parent{Ref: p, Conditions: []metav1.Condition{
+			accepted.condition(string(gatewayv1.RouteConditionAccepted), string(gatewayv1.RouteReasonAccepted), "the route is accepted", generation),
+			r.unresolved.condition(string(gatewayv1.RouteConditionResolvedRefs), string(gatewayv1.RouteReasonResolvedRefs), "all references are resolved", generation),
+		}})
 	}
 }
 

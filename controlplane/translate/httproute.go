@@ -49,7 +49,7 @@ func (t *translator) finishRoute(r *route, wire *xdsv1.Route) {
 		r.wire, r.refs = wire, snapshot.References(resource)
 	}
 	t.built[r.ref] = r
-	t.attach(r)
+	t.attach(r, nil)
 }
 
 // ruleContext is where in a route a rule is translated: for messages and references.
