@@ -3,6 +3,8 @@ package controlplane
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -78,14 +80,14 @@ func (c *Cluster) Next(in *resources.Set) (View, error) {
 	return c.view, err
 }
 
-// inForce says whether any group has a version of a resource.
-func (c *Cluster) inForce(key string) bool {
-	for _, g := range c.groups {
-		if g.snapshot.Resources[key] != nil {
-			return true
+// inForce is the version of a resource that a group has, the first by name if several do.
+func (c *Cluster) inForce(key string) *xdsv1.Resource {
+	for _, name := range slices.Sorted(maps.Keys(c.groups)) {
+		if r := c.groups[name].snapshot.Resources[key]; r != nil {
+			return r
 		}
 	}
-	return false
+	return nil
 }
 
 // publish publishes the groups that differ from what they have. last is the set before, or nil.

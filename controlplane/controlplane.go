@@ -66,7 +66,12 @@ func Run(ctx context.Context, from source.Source, apply func(Update)) error {
 
 // Next translates a Set and tells what has changed since the one before.
 func (s *Standalone) Next(in *resources.Set) (Update, error) {
-	inForce := func(key string) bool { return s.last != nil && s.last.Resources[key] != nil }
+	inForce := func(key string) *xdsv1.Resource {
+		if s.last == nil {
+			return nil
+		}
+		return s.last.Resources[key]
+	}
 	r, err := translate.Translate(in, translate.Options{Standalone: true, InForce: inForce, Last: s.made})
 	if err != nil {
 		return Update{}, fmt.Errorf("translate: %w", err)

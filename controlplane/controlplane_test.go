@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -169,6 +170,44 @@ spec: {parentRefs: [{name: gw}], rules: [{backendRefs: [{group: gateway.nantian.
 	if got, want := told(u), "+route/http/default/ai -provider/default/p"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+}
+
+// TestARefusedBalancingPolicyKeepsItsLastValidVersion: whether a value is wrong, or the object cannot be read, its Service is
+// balanced as before.
+func TestARefusedBalancingPolicyKeepsItsLastValidVersion(t *testing.T) {
+	s := &story{t: t, d: resources.NewDecoder(func(string) (string, bool) { return "", false })}
+	text := func(spec string) string {
+		return strings.Replace(base, "ADDRESS", "10.0.0.1", 1) + `apiVersion: gateway.nantian.dev/v1alpha1
+kind: BackendLBPolicy
+metadata: {name: p}
+spec: {targetRefs: [{group: "", kind: Service, name: b}], ` + spec + `}
+---
+`
+	}
+	balancing := func() string {
+		b := s.s.last.Resources["backend/default/b/80"].GetBackend()
+		return fmt.Sprint(b.GetLoadBalancing().GetPolicy(), " ", b.GetProxyProtocol())
+	}
+	f := func(spec, want, wantTold string) {
+		t.Helper()
+		u, err := s.s.Next(resources.NewSet(s.d.Decode("f.yaml", []byte(text(spec)))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := balancing(); got != want {
+			t.Errorf("%s: %s, want %s", spec, got, want)
+		}
+		if got := told(u); got != wantTold {
+			t.Errorf("%s: told %s, want %s", spec, got, wantTold)
+		}
+	}
+	const both = "algorithm: LeastRequest, proxyProtocol: V2"
+	const wrong = "algorithm: Random, outlierEjection: {consecutive5xxErrors: 0, consecutiveGatewayErrors: 0}"
+	f(wrong, "ROUND_ROBIN OFF", "+backend/default/b/80 +listener/default/gw/http +route/http/default/other")
+	f(both, "LEAST_REQUEST V2", "+backend/default/b/80")
+	f(wrong, "LEAST_REQUEST V2", "")
+	f("algorithm: [Random]", "LEAST_REQUEST V2", "")
+	f("algorithm: Random", "RANDOM OFF", "+backend/default/b/80")
 }
 
 // sets is a source of given sets.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/controlplane/resources"
 )
 
@@ -47,8 +48,8 @@ func TestAgainIsTheSame(t *testing.T) {
 func editAll(t *testing.T, all []resources.Object, standalone bool, random *rand.Rand) (taken int) {
 	t.Helper()
 	here := slices.Clone(all)
-	published := map[string]bool{}
-	inForce := func(key string) bool { return published[key] }
+	published := map[string]*xdsv1.Resource{}
+	inForce := func(key string) *xdsv1.Resource { return published[key] }
 	var last *Result
 	for step := range 60 {
 		here = edit(here, all, random, step)
@@ -67,9 +68,7 @@ func editAll(t *testing.T, all []resources.Object, standalone bool, random *rand
 		}
 		last = quick
 		for _, s := range quick.Snapshots {
-			for key := range s.Resources {
-				published[key] = true
-			}
+			maps.Copy(published, s.Resources)
 		}
 	}
 	return taken

@@ -27,9 +27,12 @@ type servicePort struct{ namespace, service, port string }
 type lbPolicy struct {
 	wire  *xdsv1.LoadBalancing
 	proxy xdsv1.Backend_ProxyProtocol
+	// kept: the policy is refused, and what its targets have stays in force.
+	kept bool
 }
 
-// buildLBPolicies reads the BackendLBPolicies, the oldest first: of two with one target it holds there.
+// buildLBPolicies reads the BackendLBPolicies, the oldest first: of two with one target it holds there. One that is refused leaves
+// its targets as they are, unless another policy is for them.
 func (t *translator) buildLBPolicies() {
 	list := slices.Clone(t.in.BackendLBPolicies.All())
 	slices.SortStableFunc(list, func(a, b *v1alpha1.BackendLBPolicy) int {
@@ -47,10 +50,25 @@ func (t *translator) buildLBPolicies() {
 			}
 			if f == nil {
 				owners[at], t.balancing[at] = object.Namespace+"/"+object.Name, p
+			} else if invalid != nil {
+				t.keepBalancing(at)
 			}
 			u.Parents = append(u.Parents, status.Parent{Ref: serviceAncestor(object.Namespace, ref), Conditions: lbConditions(object, i, f)})
 		}
 		t.update(u)
+	}
+	for _, u := range t.in.Unread() {
+		if u.Ref.Kind == v1alpha1.KindBackendLBPolicy {
+			for _, ref := range u.Targets {
+				t.keepBalancing(servicePort{u.Ref.Namespace, string(ref.Name), string(ptr.Deref(ref.SectionName, ""))})
+			}
+		}
+	}
+}
+
+func (t *translator) keepBalancing(at servicePort) {
+	if t.balancing[at] == nil {
+		t.balancing[at] = &lbPolicy{kept: true}
 	}
 }
 
@@ -93,6 +111,11 @@ func (t *translator) balance(out *xdsv1.Backend, service *corev1.Service, port c
 		p = t.balancing[at]
 	}
 	if p == nil {
+		return
+	}
+	if p.kept {
+		before := t.inForce(out.Key).GetBackend()
+		out.LoadBalancing, out.ProxyProtocol = before.GetLoadBalancing(), before.GetProxyProtocol()
 		return
 	}
 	out.LoadBalancing = p.wire

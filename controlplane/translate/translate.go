@@ -38,9 +38,9 @@ type Options struct {
 	Standalone bool
 	// ClusterDomain is the domain of the names of Services; empty: cluster.local.
 	ClusterDomain string
-	// InForce says whether a valid version of a resource is published already. It stays in force when the new one is
-	// refused, so that what refers to it goes on working. Nil: nothing is published yet.
-	InForce func(key string) bool
+	// InForce is the version of a resource that is published already; nil: none. It stays in force when the new one is
+	// refused, so that what refers to it goes on working. Without the function nothing is published yet.
+	InForce func(key string) *xdsv1.Resource
 	// Last is what was made of the set before; nil: nothing. What cannot have changed since is taken from it: the result is the
 	// same as without.
 	Last *Result
@@ -173,7 +173,14 @@ func (t *translator) put(r *xdsv1.Resource) error {
 
 // kept says whether a resource was refused and its last valid version stays in force.
 func (t *translator) kept(key string) bool {
-	return t.refused[key] != nil && t.o.InForce != nil && t.o.InForce(key)
+	return t.refused[key] != nil && t.inForce(key) != nil
+}
+
+func (t *translator) inForce(key string) *xdsv1.Resource {
+	if t.o.InForce == nil {
+		return nil
+	}
+	return t.o.InForce(key)
 }
 
 // update notes the status of an object.

@@ -82,6 +82,7 @@ func balanced(key string) *xdsv1.Resource {
 		Outlier:     &xdsv1.Outlier{Consecutive_5Xx: 1, ConsecutiveGatewayErrors: 1, BaseEjectionTime: second, MaxEjectionTime: second, MaxEjectionPercent: 1},
 		HealthCheck: &xdsv1.HealthCheck{Interval: second, Timeout: second, UnhealthyThreshold: 1, HealthyThreshold: 1, Port: 1,
 			Kind: &xdsv1.HealthCheck_Http{Http: &xdsv1.HTTPCheck{Path: "/", Host: "a", Statuses: []uint32{200}}}},
+		SessionPersistence: &xdsv1.SessionPersistence{Kind: xdsv1.SessionPersistence_COOKIE, Name: "s", AbsoluteTimeout: second, Permanent: true},
 	}
 	return r
 }
