@@ -83,7 +83,9 @@ type BackendLBPolicySpec struct {
 	// +optional
 	SessionPersistence *gatewayv1.SessionPersistence `json:"sessionPersistence,omitempty"`
 
-	// RetryConstraint bounds the retries that routes ask for. A request that would need one more is answered with 503.
+	// RetryConstraint bounds retries: those that routes ask for, connections at another endpoint where one cannot be made, and
+	// the fallbacks of AIBackends that lead here. A request that would need one more is answered with 503, and a model call with
+	// the failure before.
 	// +optional
 	RetryConstraint *LBRetryConstraint `json:"retryConstraint,omitempty"`
 

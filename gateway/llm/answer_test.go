@@ -153,6 +153,22 @@ func TestMaxAttempts(t *testing.T) {
 	}
 }
 
+// TestFallbackWithinTheBudget: to whom it goes to a fallback is a retry. Where none may be made, the failure before is what is told.
+func TestFallbackWithinTheBudget(t *testing.T) {
+	bad, fine := newVendor(t, status(500)), newVendor(t, jsonBody(completed))
+	g := newGateway(t, Options{})
+	g.clusters.balancing = &xdsv1.LoadBalancing{RetryBudget: &xdsv1.RetryBudget{
+		Interval: durationpb.New(time.Hour), MinRetries: 1, MinInterval: durationpb.New(time.Hour),
+	}}
+	m := inOrder(g.openAI("bad", bad), g.openAI("fine", fine))
+	g.serve(m)
+	g.chat(hello).want(t, 200)
+	g.chat(hello).want(t, 500, "because of 500")
+	if n := fine.asked(); n != 1 {
+		t.Errorf("%d fallbacks, want 1", n)
+	}
+}
+
 func TestErrorInTheClientsWords(t *testing.T) {
 	v := newVendor(t, status(429, "Retry-After", "7", "X-Ratelimit-Remaining-Tokens", "0", "X-Internal", "secret", "X-Request-Id", "req_1"))
 	g := newGateway(t, Options{})

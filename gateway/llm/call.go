@@ -131,7 +131,8 @@ func (c *call) next() bool {
 			wait = true
 		}
 		err := c.encode(t)
-		if err == nil && !c.admitTo(t, wait) {
+		// A fallback is a retry to whom it goes to.
+		if err == nil && (c.attempts > 0 && !t.provider.cluster.Retry() || !c.admitTo(t, wait)) {
 			t.health.release(c.h.llm.Now())
 			continue
 		}

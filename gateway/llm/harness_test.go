@@ -157,7 +157,11 @@ func textChunk(s string) string {
 var greeting = []string{roleChunk, textChunk("Hello"), textChunk(" there"), stopChunk, usage, doneMark}
 
 // clusters is a ClusterSource.
-type clusters struct{ m map[string]*upstream.Cluster }
+type clusters struct {
+	m map[string]*upstream.Cluster
+	// balancing is that of clusters to come.
+	balancing *xdsv1.LoadBalancing
+}
 
 func (c *clusters) For(key string) (*upstream.Cluster, error) {
 	if cl := c.m[key]; cl != nil {
@@ -169,6 +173,7 @@ func (c *clusters) For(key string) (*upstream.Cluster, error) {
 func (c *clusters) ForConfig(cfg upstream.Config, hash string) (*upstream.Cluster, error) {
 	cl := c.m[hash]
 	if cl == nil {
+		cfg.LoadBalancing = c.balancing
 		cl = upstream.NewCluster(cfg)
 		c.m[hash] = cl
 	}
@@ -190,7 +195,7 @@ type gateway struct {
 
 func newGateway(t testing.TB, o Options) *gateway {
 	o.Tokenizers = tokens
-	g := &gateway{t: t, llm: New(o), rs: map[string]*xdsv1.Resource{}, clusters: &clusters{map[string]*upstream.Cluster{}}}
+	g := &gateway{t: t, llm: New(o), rs: map[string]*xdsv1.Resource{}, clusters: &clusters{m: map[string]*upstream.Cluster{}}}
 	t.Cleanup(func() {
 		for _, c := range g.clusters.m {
 			c.Close()

@@ -1,17 +1,27 @@
 package upstream
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 )
+
+// TestMain wants that nothing of a cluster goes on when its tests have ended.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func checks(h *xdsv1.HealthCheck) *xdsv1.LoadBalancing {
 	h.Interval, h.Timeout = durationpb.New(100*time.Millisecond), durationpb.New(20*time.Second)
@@ -128,6 +138,61 @@ func TestGRPCServersAreChecked(t *testing.T) {
 	until(t, "four checks", func() bool { return m.ok.Load() >= 4 })
 	a.Store(false)
 	until(t, "one is out", func() bool { return len(c.set.Load().fit) == 1 })
+}
+
+// overTLS starts a server with TLS, and HTTP/2 by ALPN. roots trust it.
+func overTLS(t *testing.T, f http.HandlerFunc) (e *xdsv1.Endpoint, roots *x509.CertPool) {
+	s := httptest.NewUnstartedServer(f)
+	s.EnableHTTP2 = true
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of clients that do not trust it
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	roots = x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	return endpoint(s.Listener.Addr()), roots
+}
+
+// TestServersWithTLSAreChecked: by each kind of check, and one whose certificate is not trusted is not well.
+func TestServersWithTLSAreChecked(t *testing.T) {
+	var serving atomic.Bool
+	serving.Store(true)
+	f := func(name string, check *xdsv1.HealthCheck, answer http.HandlerFunc, h2 bool) {
+		for _, trusted := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, " h2 ", h2, " trusted ", trusted), func(t *testing.T) {
+				e, roots := overTLS(t, answer)
+				other, _ := overTLS(t, answer)
+				if !trusted {
+					roots = x509.NewCertPool()
+				}
+				c := NewCluster(Config{H2: h2, TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}, LoadBalancing: checks(proto.CloneOf(check))})
+				t.Cleanup(c.Close)
+				var m counter
+				c.Meter = &m
+				c.SetEndpoints([]*xdsv1.Endpoint{e, other}) // the same certificate, so both or none are trusted
+				if trusted {
+					until(t, "four checks", func() bool { return m.ok.Load() >= 4 })
+					if m.failed.Load() > 0 {
+						t.Errorf("%d checks failed", m.failed.Load())
+					}
+					return
+				}
+				until(t, "both are out", func() bool {
+					c.mu.Lock()
+					defer c.mu.Unlock()
+					return c.list[0].sick && c.list[1].sick
+				})
+				if m.ok.Load() > 0 {
+					t.Errorf("%d checks were well", m.ok.Load())
+				}
+			})
+		}
+	}
+	get := &xdsv1.HealthCheck{Kind: &xdsv1.HealthCheck_Http{Http: &xdsv1.HTTPCheck{Path: "/"}}}
+	fine := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) }
+	f("HTTP", get, fine, false)
+	f("HTTP", get, fine, true)
+	f("TCP", &xdsv1.HealthCheck{Kind: &xdsv1.HealthCheck_Tcp{Tcp: &xdsv1.TCPCheck{}}}, fine, false)
+	f("gRPC", &xdsv1.HealthCheck{Kind: &xdsv1.HealthCheck_Grpc{Grpc: &xdsv1.GRPCCheck{Service: "s"}}}, grpcHealth("s", &serving), true)
 }
 
 func TestChecksEndWithTheirCluster(t *testing.T) {

@@ -132,12 +132,15 @@ var (
 )
 
 // Do picks an endpoint and makes the call. A connection that cannot be made is tried at another endpoint, as long as
-// nothing was sent. Errors are *Error.
+// nothing was sent and the budget of retries allows it. Errors are *Error.
 func (c *Cluster) Do(x Canceler, call *Call) error {
 	c.budget.request()
 	call.wish = wish{Affinity: call.Affinity}
 	err := errNoEndpoint
 	for try := range maxConnectTries {
+		if try > 0 && (len(c.set.Load().all) <= try || !c.Retry()) {
+			return err
+		}
 		choice, none := c.Pick(&call.wish)
 		if none != nil {
 			if try > 0 {

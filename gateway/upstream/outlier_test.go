@@ -225,3 +225,39 @@ func TestWindowForgets(t *testing.T) {
 		}
 	}
 }
+
+// TestConnectionsElsewhereAreRetries: where a connection cannot be made another endpoint is tried, as far as the budget goes.
+func TestConnectionsElsewhereAreRetries(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close() // nobody listens there
+	var good atomic.Int32
+	good.Store(200)
+	f := func(least uint32) (retried, failed int) {
+		alive := serve(t, answers(&good))
+		c := NewCluster(Config{LoadBalancing: &xdsv1.LoadBalancing{RetryBudget: &xdsv1.RetryBudget{
+			Interval: durationpb.New(time.Hour), MinRetries: least, MinInterval: durationpb.New(time.Hour),
+		}}})
+		t.Cleanup(c.Close)
+		c.SetEndpoints([]*xdsv1.Endpoint{endpoint(ln.Addr()), alive})
+		for range 20 { // about every other one meets the dead endpoint first
+			call := call()
+			if c.Do(background{}, call) != nil {
+				failed++
+			}
+			call.RespBody.Close()
+		}
+		return int(c.budget.retries.total), failed
+	}
+	if retried, failed := f(0); retried != 0 || failed == 0 {
+		t.Errorf("without retries %d, and %d calls failed", retried, failed)
+	}
+	if retried, failed := f(3); retried != 3 || failed == 0 {
+		t.Errorf("of three %d retries, and %d calls failed", retried, failed)
+	}
+	if retried, failed := f(100); retried == 0 || failed != 0 {
+		t.Errorf("with enough %d retries, and %d calls failed", retried, failed)
+	}
+}
