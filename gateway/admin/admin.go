@@ -135,8 +135,15 @@ func hash(s proto.Message, salt []byte) string {
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
-// redact hides the values of credentials that a route's filters set, in a copy.
+// redact hides the values of credentials that a route's filters set, and of all headers that a provider gets, in a copy: vendors
+// and gateways in front of them have credentials in headers of any name.
 func redact(r *xdsv1.Resource) *xdsv1.Resource {
+	if len(r.GetProvider().GetHeaders()) > 0 {
+		r = proto.CloneOf(r)
+		for name := range r.GetProvider().Headers {
+			r.GetProvider().Headers[name] = hidden
+		}
+	}
 	if r.GetRoute() == nil {
 		return r
 	}
@@ -144,13 +151,15 @@ func redact(r *xdsv1.Resource) *xdsv1.Resource {
 	protorange.Range(r.ProtoReflect(), func(v protopath.Values) error {
 		if m, ok := v.Index(-1).Value.Interface().(protoreflect.Message); ok {
 			if h, ok := m.Interface().(*xdsv1.Header); ok && credential(h.Name) {
-				h.Value = "(hidden)"
+				h.Value = hidden
 			}
 		}
 		return nil
 	})
 	return r
 }
+
+const hidden = "(hidden)"
 
 // credential says whether a field usually holds one.
 func credential(name string) bool {

@@ -84,9 +84,10 @@ func TestDumpHidesSecrets(t *testing.T) {
 	route := &xdsv1.Route{Key: "r", Rules: &xdsv1.Route_Http{Http: &xdsv1.HTTPRules{Rules: []*xdsv1.HTTPRule{{
 		Filters: filters, Backends: []*xdsv1.WeightedBackend{{Filters: filters}}}}}}}
 	s := &source{rs: map[string]*xdsv1.Resource{"s": secret("s", value), "same": secret("s", value), "other": secret("s", "x"),
-		"r": {Kind: &xdsv1.Resource_Route{Route: route}}}}
+		"r": {Kind: &xdsv1.Resource_Route{Route: route}},
+		"p": {Kind: &xdsv1.Resource_Provider{Provider: &xdsv1.Provider{Key: "p", Headers: map[string]string{"x-portkey": value}}}}}}
 	_, body := get(t, Handler(s, metrics), "/config_dump")
-	if strings.Contains(body, value) || strings.Contains(body, "c2stdGhpcy1pcy1zZWNyZXQ") || !strings.Contains(body, "shown") {
+	if strings.Contains(body, value) || strings.Contains(body, "c2stdGhpcy1pcy1zZWNyZXQ") || !strings.Contains(body, "shown") || !strings.Contains(body, "x-portkey") {
 		t.Errorf("dump: %s", body)
 	}
 	if modifier.Add[0].Value != value {

@@ -3,9 +3,9 @@ package auth
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -152,8 +152,9 @@ func signed(token *jwt.JSONWebToken, set *jwks.Set) (map[string]any, error) {
 	fit := set.For(h.KeyID, h.Algorithm)
 	err := errNoKey
 	for _, k := range fit[:min(len(fit), maxTried)] {
-		claims := map[string]any{}
-		wrong := token.Claims(k.Public, &claims)
+		var strict map[string]any // go-jose's reader refuses a member that is there twice
+		var claims exact
+		wrong := token.Claims(k.Public, &strict, &claims)
 		if wrong == nil {
 			return claims, nil
 		}
@@ -164,12 +165,32 @@ func signed(token *jwt.JSONWebToken, set *jwks.Set) (map[string]any, error) {
 	return nil, err
 }
 
+// exact is claims with their numbers as they are written: those above 2^53, such as ids, would lose digits.
+type exact map[string]any
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *exact) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	return d.Decode((*map[string]any)(c))
+}
+
+// number is a claim as a number.
+func number(v any) (f float64, ok bool) {
+	n, ok := v.(json.Number)
+	if !ok {
+		return 0, false
+	}
+	f, err := n.Float64()
+	return f, err == nil
+}
+
 // times holds exp, nbf and iat to the clock (RFC 7519, section 4.1). exp has to be there: a token that never ends could not be
 // taken back. until is when the token ends.
 func (v *verifier) times(claims map[string]any, now time.Time) (until time.Time, r result) {
 	seconds, slack := float64(now.UnixNano())/1e9, leeway.Seconds()
-	exp, ok := claims["exp"].(float64)
-	if !ok || math.IsNaN(exp) {
+	exp, ok := number(claims["exp"])
+	if !ok {
 		return time.Time{}, unknown
 	}
 	if seconds >= exp+slack {
@@ -177,7 +198,7 @@ func (v *verifier) times(claims map[string]any, now time.Time) (until time.Time,
 	}
 	for _, name := range [...]string{"nbf", "iat"} {
 		c, there := claims[name]
-		if t, ok := c.(float64); there && (!ok || t > seconds+slack) {
+		if t, ok := number(c); there && (!ok || t > seconds+slack) {
 			return time.Time{}, unknown
 		}
 	}

@@ -8,7 +8,7 @@ type Identity struct {
 	APIKey string
 	// Issuer and Subject are those of the caller's JWT.
 	Issuer, Subject string
-	// Claims are all claims of the JWT, as encoding/json reads an object.
+	// Claims are all claims of the JWT, as encoding/json reads an object with numbers as json.Number.
 	Claims map[string]any
 	// Models are those that the caller may use, exact or with one "*"; empty: all.
 	Models []string

@@ -43,6 +43,9 @@ func (g *gathering) add(from, to int, t []byte) {
 	g.spans = append(g.spans, span{from: from, to: to, start: start, end: len(g.joined), role: g.role})
 }
 
+// speakers are who speaks where a body does not say.
+var speakers = map[Side]string{Request: "user", Response: "assistant"}
+
 // ask puts the texts of a body to the webhooks of a stage and does what they say. out is the body after the other rules, and
 // then after these.
 func (s *Session) ask(ctx context.Context, st *Stage, w *walker, root *place, out *[]byte) error {
@@ -50,7 +53,7 @@ func (s *Session) ask(ctx context.Context, st *Stage, w *walker, root *place, ou
 	exact, restore := w.exact, w.restore
 	w.begin(ctx, s, st, s.spare)
 	w.exact, w.restore = exact, restore
-	w.gather = &gathering{role: map[Side]string{Request: "user", Response: "assistant"}[st.side]}
+	w.gather = &gathering{role: speakers[st.side]}
 	if err := w.run(root); err != nil {
 		return err
 	}

@@ -71,8 +71,8 @@ type frame struct{ event, data []byte }
 func (t *Stream) cut(b []byte) (f frame, rest []byte) {
 	t.data = t.data[:0]
 	for len(b) > 0 {
-		line, after, _ := bytes.Cut(b, []byte{'\n'})
-		b, line = after, bytes.TrimSuffix(line, []byte{'\r'})
+		var line []byte
+		line, b = cutLine(b)
 		if len(line) == 0 {
 			if len(t.data) > 0 || f.event != nil {
 				break
@@ -93,6 +93,19 @@ func (t *Stream) cut(b []byte) (f frame, rest []byte) {
 	}
 	f.data = t.data
 	return f, b
+}
+
+// cutLine takes a line, which ends with CR, LF or both.
+func cutLine(b []byte) (line, rest []byte) {
+	line, rest, _ = bytes.Cut(b, []byte{'\n'})
+	i := bytes.IndexByte(line, '\r')
+	switch {
+	case i < 0:
+		return line, rest
+	case i == len(line)-1 && len(line) < len(b): // CR LF
+		return line[:i], rest
+	}
+	return line[:i], b[i+1:]
 }
 
 var done = []byte("[DONE]")

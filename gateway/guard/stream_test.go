@@ -156,6 +156,26 @@ func TestStreamAnthropic(t *testing.T) {
 	}
 }
 
+// Lines end with LF, CR LF or CR (WHATWG HTML, section 9.2).
+func TestStreamLineEnds(t *testing.T) {
+	for _, end := range []string{"\n", "\r\n", "\r"} {
+		var c Compiler
+		s, st := begun(t, &c, ai.OpenAI, policy("p", false, masking("Email")))
+		var in string
+		for _, f := range []string{chunk(0, `"content":"Write to c@exam"`), ": a comment", chunk(0, `"content":"ple.org"`), stop(0), "data: [DONE]"} {
+			in += strings.ReplaceAll(f, "\n", end) + end + end
+		}
+		out, err := st.Push(nil, []byte(in))
+		if err != nil {
+			t.Fatalf("%q: %v", end, err)
+		}
+		if got := heard(t, ai.OpenAI, string(out)); got["0.content"] != "Write to [EMAIL_2]" || !strings.HasSuffix(string(out), "data: [DONE]\n\n") {
+			t.Errorf("%q: %q from %s", end, got["0.content"], out)
+		}
+		s.Release()
+	}
+}
+
 func TestStreamBlocks(t *testing.T) {
 	var c Compiler
 	s, st := begun(t, &c, ai.OpenAI, policy("p", false, builtin(xdsv1.GuardAction_BLOCK, "Secrets")))

@@ -48,6 +48,31 @@ func (s *Session) Text(ctx context.Context, st *Stage, t []byte) ([]byte, error)
 	return w.scan(t)
 }
 
+// Said guards a text that a provider says outside of an answer, such as the message of an error; webhooks are asked too.
+func (s *Session) Said(ctx context.Context, st *Stage, t []byte) ([]byte, error) {
+	if !st.Asks() || s.Trace != nil {
+		return s.Text(ctx, st, t)
+	}
+	w := s.walker(0)
+	w.begin(ctx, s, st, nil)
+	out, err := w.scan(t) // nothing is put back: what is masked is not for webhooks
+	if err != nil {
+		return nil, err
+	}
+	g := &gathering{role: speakers[st.side]}
+	g.add(0, 0, out)
+	for _, h := range st.hooks {
+		if err := s.askAbout(ctx, st, h, g, false); err != nil {
+			return nil, err
+		}
+	}
+	out = g.joined
+	if changed := s.masked(&w.masked, out, g.spans[0].findings); changed != nil {
+		out = bytes.Clone(changed)
+	}
+	return s.Text(ctx, nil, out)
+}
+
 // walker walks over the strings of one JSON text and writes it anew where they change. It has one owner.
 type walker struct {
 	session *Session

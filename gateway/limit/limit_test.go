@@ -2,6 +2,7 @@ package limit
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -224,7 +225,8 @@ func TestKeys(t *testing.T) {
 	}
 	f(key(xdsv1.LimitKey_JWT_CLAIM, "a.b"), false, claims("1"), claims("2"))
 	f(key(xdsv1.LimitKey_JWT_CLAIM, "a.b"), true, claims([]any{"1"}), claims([]any{"1"}))
-	f(key(xdsv1.LimitKey_JWT_CLAIM, "https://x.y/z"), false, claims("1"), claims(1.0))
+	f(key(xdsv1.LimitKey_JWT_CLAIM, "https://x.y/z"), false, claims("1"), claims(json.Number("1")))
+	f(key(xdsv1.LimitKey_JWT_CLAIM, "a.b"), false, claims(json.Number("9007199254740993")), claims(json.Number("9007199254740992")))
 	f(key(xdsv1.LimitKey_JWT_CLAIM, "sub"), false, id(exchange.Identity{Issuer: "i", Claims: map[string]any{"sub": "s"}}), id(exchange.Identity{Issuer: "j", Claims: map[string]any{"sub": "s"}}))
 }
 

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"sync"
@@ -144,6 +145,10 @@ func (c *call) next() bool {
 		t.health.release(c.h.llm.Now())
 		if c.deny(t, err) {
 			continue
+		}
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			c.err = c.end().err
+			return false
 		}
 		var u *ai.Unsupported
 		if !errors.As(err, &u) || len(u.Params) == 0 {

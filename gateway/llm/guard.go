@@ -74,12 +74,35 @@ func (m *Models) guards(rule []*xdsv1.Policy) (*guards, error) {
 	return g, nil
 }
 
-// guardContext ends when the client leaves, where that may matter: a watch of the client costs a system call.
+// guardContext ends when the client leaves or the request's time is up, where that may matter: a watch of the client costs a
+// system call.
 func (c *call) guardContext(st *guard.Stage) context.Context {
-	if st.Asks() {
-		return c.x.Context()
+	if !st.Asks() {
+		return context.Background()
 	}
-	return context.Background()
+	ctx := c.x.Context()
+	if !c.x.Deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, c.x.Deadline)
+		c.x.Keep(releaseFunc(cancel))
+	}
+	return ctx
+}
+
+// releaseFunc is a function as an exchange.Releaser.
+type releaseFunc func()
+
+// Release calls f.
+func (f releaseFunc) Release() { f() }
+
+// halted is the failure of what ended with a guard's context: the client has left, or the request's time is up.
+func (c *call) halted() *failure {
+	if c.expired() && !c.x.Gone() {
+		f := late()
+		f.err.Message, f.outcome, f.sick, f.neutral, f.causes = "the request's time was up while a prompt guard looked at it", "guard timeout", false, true, 0
+		return f
+	}
+	return gone()
 }
 
 // guardRequest applies the guards of the rule and of the AIBackend, once for all attempts.
@@ -161,11 +184,18 @@ func (c *call) reread(raw []byte) error {
 func (c *call) refusal(err error) *ai.Error {
 	var r *guard.Refusal
 	if !errors.As(err, &r) {
-		return gone().err
+		return c.end().err
 	}
 	c.x.Note = note(r)
 	c.guard.Refused(r, guard.Request)
 	return r.AI()
+}
+
+// end is the failure of a guard that was neither passed nor refused.
+func (c *call) end() *failure {
+	f := c.halted()
+	c.x.Model.Aborted, c.x.Note = f.outcome == aborted, f.note
+	return f
 }
 
 // note is what logs say of a refusal: the rule with its policy, never what it found.
@@ -198,7 +228,7 @@ const blocked = "blocked"
 func (c *call) blockedAnswer(err error) *failure {
 	var r *guard.Refusal
 	if !errors.As(err, &r) {
-		return gone()
+		return c.halted()
 	}
 	c.guard.Refused(r, guard.Response)
 	return &failure{err: r.AI(), outcome: blocked, note: note(r)}
@@ -236,11 +266,16 @@ func (c *call) guardError(e *ai.Error) {
 	if !any || !e.Upstream {
 		return
 	}
-	for _, s := range []*string{&e.Message, &e.Param, &e.Code, &e.Type} {
+	ctx := c.guardContext(st)
+	for i, s := range []*string{&e.Message, &e.Param, &e.Code, &e.Type} {
 		if *s == "" {
 			continue
 		}
-		out, err := c.guard.Text(context.Background(), st, []byte(*s))
+		look := c.guard.Text
+		if i == 0 {
+			look = c.guard.Said
+		}
+		out, err := look(ctx, st, []byte(*s))
 		if err != nil {
 			*s = "withheld by a prompt guard"
 			continue
