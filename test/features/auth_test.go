@@ -2,6 +2,7 @@ package features
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/encoding/prototext"
 
 	"github.com/nantian-gw/nantian/test/rig"
@@ -59,24 +61,32 @@ spec: {type: ExternalName, externalName: localhost, ports: [{port: %d}]}
 `, name, address.(*net.TCPAddr).Port)
 }
 
-// authRules are three rules before one backend: /http, /grpc, and /gone whose server is not there.
-func authRules(overHTTP, overGRPC net.Addr) string {
+// httpRule asks a server of HTTP about requests below a path, which the backend sees below /backend.
+func httpRule(path, server string, address net.Addr) string {
 	return fmt.Sprintf(`
-  - matches: [{path: {value: /http}}]
+  - matches: [{path: {value: %s}}]
     filters:
     - {type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /backend}}}
     - type: ExternalAuth
       externalAuth:
         protocol: HTTP
-        backendRef: {name: auth-http, port: %d}
+        backendRef: {name: %s, port: %d}
         http: {path: /check, allowedResponseHeaders: [X-Seen]}
         forwardBody: {maxSize: 10}
-    backendRefs: [{name: infra-backend-v1, port: 8080}]
-  - matches: [{path: {value: /grpc}}]
+    backendRefs: [{name: infra-backend-v1, port: 8080}]`, path, server, address.(*net.TCPAddr).Port)
+}
+
+// grpcRule asks a server of gRPC.
+func grpcRule(path, server string, address net.Addr) string {
+	return fmt.Sprintf(`
+  - matches: [{path: {value: %s}}]
     filters:
     - type: ExternalAuth
-      externalAuth: {protocol: GRPC, grpc: {}, backendRef: {name: auth-grpc, port: %d}, forwardBody: {maxSize: 10}}
-    backendRefs: [{name: infra-backend-v1, port: 8080}]
+      externalAuth: {protocol: GRPC, grpc: {}, backendRef: {name: %s, port: %d}, forwardBody: {maxSize: 10}}
+    backendRefs: [{name: infra-backend-v1, port: 8080}]`, path, server, address.(*net.TCPAddr).Port)
+}
+
+const otherRules = `
   - matches: [{path: {value: /gone}}]
     filters: [{type: ExternalAuth, externalAuth: {protocol: HTTP, http: {}, backendRef: {name: auth-gone, port: 9}}}]
     backendRefs: [{name: infra-backend-v1, port: 8080}]
@@ -85,35 +95,74 @@ func authRules(overHTTP, overGRPC net.Addr) string {
     backendRefs: [{name: infra-backend-v1, port: 8080}]
   - matches: [{path: {value: /open}}]
     backendRefs: [{name: infra-backend-v1, port: 8080}]
-`, overHTTP.(*net.TCPAddr).Port, overGRPC.(*net.TCPAddr).Port)
+`
+
+// trusting makes servers behind two Services be reached by TLS.
+func trusting(ca []byte, services ...string) string {
+	out := "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: auth-ca, namespace: gateway-conformance-infra}\ndata:\n  ca.crt: |\n    " +
+		strings.ReplaceAll(strings.TrimSpace(string(ca)), "\n", "\n    ") + "\n"
+	for _, s := range services {
+		out += fmt.Sprintf(`
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: %s, namespace: gateway-conformance-infra}
+spec:
+  targetRefs: [{group: "", kind: Service, name: %s}]
+  validation: {hostname: authz.example, caCertificateRefs: [{group: "", kind: ConfigMap, name: auth-ca}]}
+`, s, s)
+	}
+	return out
 }
 
-// TestExternalAuth has the filter ExternalAuth, for which the suite has no tests, with servers of both protocols.
-func TestExternalAuth(t *testing.T) {
-	h := httptest.NewServer(http.HandlerFunc(overHTTP))
-	defer h.Close()
+// authorizers starts a server of each protocol; c is nil for plain text.
+func authorizers(t *testing.T, c *tls.Config) (overHTTPAt, overGRPCAt net.Addr) {
+	h := httptest.NewUnstartedServer(http.HandlerFunc(overHTTP))
+	var o []grpc.ServerOption
+	if c != nil {
+		h.TLS, o = c.Clone(), append(o, grpc.Creds(credentials.NewTLS(c.Clone())))
+		h.StartTLS()
+	} else {
+		h.Start()
+	}
+	t.Cleanup(h.Close)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := grpc.NewServer()
+	g := grpc.NewServer(o...)
 	authv3.RegisterAuthorizationServer(g, authorizer{})
 	go g.Serve(ln)
-	defer g.Stop()
+	t.Cleanup(g.Stop)
+	return h.Listener.Addr(), ln.Addr()
+}
+
+// TestExternalAuth has the filter ExternalAuth, for which the suite has no tests, with servers of both protocols, in plain text and
+// by TLS.
+func TestExternalAuth(t *testing.T) {
+	authority := rig.NewAuthority(t)
+	plainHTTP, plainGRPC := authorizers(t, nil)
+	tlsHTTP, tlsGRPC := authorizers(t, authority.Server("authz.example"))
 	c, s := setUp(t)
 	b := &bench{t: t, c: c, s: s}
-	b.apply(gatewayOf("") + serviceAt("auth-http", h.Listener.Addr()) + serviceAt("auth-grpc", ln.Addr()) +
-		serviceAt("auth-gone", &net.TCPAddr{Port: 9}) + routeOf("auth", "", authRules(h.Listener.Addr(), ln.Addr())))
+	b.apply(gatewayOf("") + serviceAt("auth-http", plainHTTP) + serviceAt("auth-grpc", plainGRPC) + serviceAt("auth-gone", &net.TCPAddr{Port: 9}) +
+		serviceAt("auth-tls-http", tlsHTTP) + serviceAt("auth-tls-grpc", tlsGRPC) + trusting(authority.PEM, "auth-tls-http", "auth-tls-grpc") +
+		routeOf("auth", "", httpRule("/http", "auth-http", plainHTTP)+grpcRule("/grpc", "auth-grpc", plainGRPC)+
+			httpRule("/tls/http", "auth-tls-http", tlsHTTP)+grpcRule("/tls/grpc", "auth-tls-grpc", tlsGRPC)+otherRules))
 	b.await()
 	b.request("infra-backend-v1", "h", "/open")
 
 	const good = "Bearer good"
-	b.asked("/http/a?b=c", "", "body").want(302, "Location: https://login.example/", "")
-	b.asked("/http/a?b=c", good, "body").want(200, "", `/backend/a?b=c`, `"X-Seen":["POST h /check/http/a?b=c body"]`, `Bearer good`).lacks("X-Hidden")
-	b.asked("/http/a", good, strings.Repeat("x", 11)).want(413, "", "larger")
-	b.asked("/grpc/a", "", "body").want(401, "Www-Authenticate: Bearer", "who are you?")
-	b.asked("/grpc/a", good, "body").want(200, "X-Answer: 1", `/grpc/a?user=alice`, `"X-Seen":["POST h /grpc/a body"]`).lacks("Bearer good")
-	b.asked("/grpc/a", good, strings.Repeat("x", 11)).want(413, "", "larger")
+	for _, prefix := range []string{"", "/tls"} {
+		path := prefix + "/http/a"
+		b.asked(path+"?b=c", "", "body").want(302, "Location: https://login.example/", "")
+		b.asked(path+"?b=c", good, "body").want(200, "", `/backend/a?b=c`, `"X-Seen":["POST h /check`+path+`?b=c body"]`, `Bearer good`).lacks("X-Hidden")
+		b.asked(path, good, strings.Repeat("x", 11)).want(413, "", "larger")
+		path = prefix + "/grpc/a"
+		b.asked(path, "", "body").want(401, "Www-Authenticate: Bearer", "who are you?")
+		b.asked(path, good, "body").want(200, "X-Answer: 1", path+`?user=alice`, `"X-Seen":["POST h `+path+` body"]`).lacks("Bearer good")
+		b.asked(path, good, strings.Repeat("x", 11)).want(413, "", "larger")
+	}
 	b.asked("/gone", good, "").want(503, "Retry-After: 5", "cannot be found out")
 	b.asked("/invalid", good, "").want(500, "", "")
 }
