@@ -165,11 +165,22 @@ func readH2Target(x *exchange.Exchange, r *http.Request) *h1.HeadError {
 	case err != nil:
 		return &h1.HeadError{Status: 400, Text: err.Error()}
 	}
-	if n := r.Header.Get("Content-Length"); r.ContentLength == 0 && n != "" && n != "0" {
-		return &h1.HeadError{Status: 400, Text: "a Content-Length without a body"}
+	if err := checkLength(r); err != nil {
+		return err
 	}
 	if r.ContentLength != 0 { // without a body it is 0, though Body is not NoBody
 		x.ReqBody = exchange.StreamBody(&h2Body{r: r, x: x}, r.ContentLength)
+	}
+	return nil
+}
+
+// checkLength refuses what net/http lets pass: it holds a body to the first Content-Length, and to none that it cannot read.
+func checkLength(r *http.Request) *h1.HeadError {
+	switch n := r.Header["Content-Length"]; {
+	case len(n) > 1:
+		return &h1.HeadError{Status: 400, Text: "more than one Content-Length"} // as over HTTP/1.1
+	case len(n) == 1 && r.ContentLength == 0 && n[0] != "0":
+		return &h1.HeadError{Status: 400, Text: "a Content-Length without a body"}
 	}
 	return nil
 }
