@@ -158,6 +158,9 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%v, want %s", x.RespTrailer, want)
 		}
 	}
+	// To browsers' clients the status is in the body.
+	f("POST", "/a.B/C", "200 application/grpc-web+proto", "\x80\x00\x00\x00\x45grpc-status:16\r\ngrpc-message:the API key or token is not valid here\r\n",
+		"Content-Type: application/grpc-web+proto", "Api-Key: x")
 }
 
 // TestManyCallers finds one of 10,000 keys without allocating.
