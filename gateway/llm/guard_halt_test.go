@@ -2,10 +2,14 @@ package llm
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	xdsv1 "github.com/nantian-gw/nantian/api/xds/v1"
 	"github.com/nantian-gw/nantian/gateway/exchange"
 )
 
@@ -65,4 +69,31 @@ func TestGuardEndsWithTheRequest(t *testing.T) {
 			t.Error("the provider was asked")
 		}
 	}
+}
+
+// OpenAI's endpoint for moderation decides in place of a webhook of ours.
+func TestGuardAsksForModeration(t *testing.T) {
+	var asked struct{ Input, Model string }
+	m := newVendor(t, func(http.ResponseWriter, *http.Request) {})
+	m.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer sk-moderation" || json.NewDecoder(r.Body).Decode(&asked) != nil {
+			t.Error("the moderation was asked without its key, or badly")
+		}
+		fmt.Fprintf(w, `{"results":[{"flagged":%t,"categories":{"violence":%[1]t}}]}`, strings.Contains(asked.Input, "hello"))
+	})
+	v := newVendor(t, jsonBody(completed))
+	g := newGateway(t, Options{})
+	rule := asking("moderation", m.URL+"/v1/moderations")
+	rule.Response = false
+	rule.Webhook.Kind, rule.Webhook.Model = xdsv1.GuardWebhook_OPENAI_MODERATION, "omni-moderation-latest"
+	rule.Webhook.Secret, rule.Webhook.DataKey = xdsv1.SecretKey("ai", "moderation"), "key"
+	g.rs[rule.Webhook.Secret] = &xdsv1.Resource{Kind: &xdsv1.Resource_Secret{Secret: &xdsv1.Secret{Key: rule.Webhook.Secret,
+		Kind: &xdsv1.Secret_Opaque{Opaque: &xdsv1.Opaque{Data: map[string][]byte{"key": []byte("sk-moderation")}}}}}}
+	g.guard("p", false, chatKey, rule)
+	g.serve(inOrder(g.openAI("a", v)))
+	g.chat(hello).want(t, 400, `rule \"moderation\"`)
+	if v.asked() > 0 || asked.Model != "omni-moderation-latest" {
+		t.Errorf("the provider was asked %d times, the moderation for %q", v.asked(), asked.Model)
+	}
+	g.chat(strings.Replace(hello, "hello", "goodbye", 1)).want(t, 200, "Hello there")
 }

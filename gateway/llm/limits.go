@@ -232,7 +232,11 @@ func (c *call) spent() {
 	}
 	c.known = true
 	u := &c.ax.Usage
-	n := cost(u, c.price())
+	price := c.price()
+	if price == nil {
+		c.target.meter.Unpriced()
+	}
+	n := cost(u, price)
 	c.target.meter.Tokens(u, n)
 	c.charge(limit.Usage{Requests: 1, Input: int64(u.Input), Output: int64(u.Output), Cost: n})
 }

@@ -28,6 +28,8 @@ type Meter interface {
 	OpenStreams(delta int)
 	// Tokens records what a call used and what that costs, in billionths of a US dollar, once. Without a price it costs 0.
 	Tokens(u *ai.Usage, cost int64)
+	// Unpriced counts a call of a model without a price.
+	Unpriced()
 	// Learned records by what share of what a provider reported a calibrated estimate was off, and of how many models
 	// something is known now.
 	Learned(off float64, models int)
@@ -48,4 +50,5 @@ func (nowhere) FirstToken(time.Duration)      {}
 func (nowhere) BetweenTokens(time.Duration)   {}
 func (nowhere) OpenStreams(int)               {}
 func (nowhere) Tokens(*ai.Usage, int64)       {}
+func (nowhere) Unpriced()                     {}
 func (nowhere) Learned(float64, int)          {}

@@ -41,6 +41,7 @@ func (m recorderMeter) OpenStreams(delta int) {
 		m.add("opened", delta)
 	}
 }
+func (m recorderMeter) Unpriced()            { m.add("unpriced", 1) }
 func (m recorderMeter) Learned(float64, int) { m.add("learned", 1) }
 func (m recorderMeter) Tokens(u *ai.Usage, cost int64) {
 	m.add("output", u.Output)
@@ -95,12 +96,12 @@ func TestObserver(t *testing.T) {
 			t.Errorf("got  %v\nwant %v", r.n, want)
 		}
 	}
-	f(false, "429", "whole", map[string]int{"ai/a gpt-x rate_limited": 1, "ai/b gpt-x fallback": 1, "ai/b gpt-x ok": 1, "ai/b gpt-x output": 2})
+	f(false, "429", "whole", map[string]int{"ai/a gpt-x rate_limited": 1, "ai/b gpt-x fallback": 1, "ai/b gpt-x ok": 1, "ai/b gpt-x output": 2, "ai/b gpt-x unpriced": 1})
 	f(true, "429", "events", map[string]int{
 		"ai/a gpt-x rate_limited": 1, "ai/a gpt-x opened": 1, "ai/b gpt-x fallback": 1, "ai/b gpt-x ok": 1,
-		"ai/b gpt-x opened": 1, "ai/b gpt-x first": 1, "ai/b gpt-x between": 2, "ai/b gpt-x learned": 1, "ai/b gpt-x output": 2,
+		"ai/b gpt-x opened": 1, "ai/b gpt-x first": 1, "ai/b gpt-x between": 2, "ai/b gpt-x learned": 1, "ai/b gpt-x output": 2, "ai/b gpt-x unpriced": 1,
 	})
-	f(true, "cut", "events", map[string]int{"ai/a gpt-x connect": 1, "ai/a gpt-x opened": 1, "ai/a gpt-x first": 1, "ai/a gpt-x output": 1})
+	f(true, "cut", "events", map[string]int{"ai/a gpt-x connect": 1, "ai/a gpt-x opened": 1, "ai/a gpt-x first": 1, "ai/a gpt-x output": 1, "ai/a gpt-x unpriced": 1})
 }
 
 // TestLabelsAreBounded: names that clients make up are not labels.

@@ -141,6 +141,7 @@ type modelMetrics struct {
 	usage      *prometheus.HistogramVec
 	estimated  *prometheus.CounterVec
 	cost       *prometheus.CounterVec
+	unpriced   *prometheus.CounterVec
 	off        *prometheus.HistogramVec
 	calibrated prometheus.Gauge
 }
@@ -157,6 +158,7 @@ func newModelMetrics() modelMetrics {
 		streams:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "nantian_ai_open_streams", Help: "Streams under way."}, []string{"provider", "model"}),
 		usage:      histograms("gen_ai_client_token_usage", "Tokens of a call by type: input, output.", tokenBuckets, "provider", "model", "gen_ai_token_type"),
 		cost:       counters("nantian_ai_cost_dollars_total", "US dollars that calls cost by the prices of the AIProvider or the catalogue; models without a price count 0.", "provider", "model"),
+		unpriced:   counters("nantian_ai_unpriced_calls_total", "Calls of models that have no price, neither of the AIProvider nor of the catalogue: limits of Cost count 0 for them.", "provider", "model"),
 		off:        histograms("nantian_ai_estimate_error_ratio", "By what share the calibrated estimate of a call's tokens was off from what the provider reported, for models without a public vocabulary.", []float64{.01, .02, .05, .1, .15, .2, .3, .5, 1}, "provider", "model"),
 		calibrated: prometheus.NewGauge(prometheus.GaugeOpts{Name: "nantian_ai_calibrated_models", Help: "Models whose estimates were calibrated by what providers reported; 1000 at most."}),
 		estimated:  counters("nantian_ai_usage_estimated_total", "Calls whose tokens were counted here because the provider reported none.", "provider", "model"),
@@ -164,7 +166,7 @@ func newModelMetrics() modelMetrics {
 }
 
 func (m *modelMetrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.tokens, m.firstToken, m.between, m.attempts, m.durations, m.fallbacks, m.streams, m.usage, m.estimated, m.cost, m.off, m.calibrated}
+	return []prometheus.Collector{m.tokens, m.firstToken, m.between, m.attempts, m.durations, m.fallbacks, m.streams, m.usage, m.estimated, m.cost, m.unpriced, m.off, m.calibrated}
 }
 
 // Meter holds the instruments of one target, found once.
@@ -173,7 +175,7 @@ type Meter struct {
 	provider, model string
 
 	firstToken, between, duration, usageIn, usageOut, off prometheus.Observer
-	fallbacks, estimated, cost                            prometheus.Counter
+	fallbacks, estimated, cost, unpriced                  prometheus.Counter
 	streams                                               prometheus.Gauge
 	tokens                                                [5]prometheus.Counter
 }
@@ -193,6 +195,7 @@ func (m *Metrics) Target(provider, model string) *Meter {
 		fallbacks:  mm.fallbacks.WithLabelValues(provider, model),
 		estimated:  mm.estimated.WithLabelValues(provider, model),
 		cost:       mm.cost.WithLabelValues(provider, model),
+		unpriced:   mm.unpriced.WithLabelValues(provider, model),
 		streams:    mm.streams.WithLabelValues(provider, model),
 	}
 	for i, name := range tokenTypes {
@@ -224,6 +227,9 @@ func (t *Meter) Learned(off float64, models int) {
 	t.off.Observe(off)
 	t.m.calibrated.Set(float64(models))
 }
+
+// Unpriced counts a call of a model without a price.
+func (t *Meter) Unpriced() { t.unpriced.Inc() }
 
 // Tokens records what a call used, and its cost in billionths of a US dollar.
 func (t *Meter) Tokens(u *ai.Usage, cost int64) {
