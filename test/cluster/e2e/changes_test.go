@@ -156,4 +156,3 @@ func stream(ctx context.Context, address, text, delay string) ([]byte, error) {
 	}
 	return moving.ReplaceAll(b, nil), err
 }
-
