@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ type scenario struct {
 	// GoalMemory is in bytes per stream.
 	GoalMemory float64
 
+	host        string // empty: that of the routes without stages
 	path        string
 	body        []byte
 	conns       int
@@ -41,6 +43,13 @@ func scenarios(o *options) []scenario {
 		stream("stream/paced=10ms", "", 50, 10*time.Millisecond, 50, 1.15),
 		idle(stream("idle", "", held, time.Second, o.streams, 0)),
 		chat("translated", "anthropic/", 4*kib, 32, 0),
+		stage("limits", chat("chat", "", 1*kib, 32, 0)),
+		stage("guard", chat("chat", "", 1*kib, 32, 0)),
+		stage("all", chat("chat", "", 1*kib, 32, 1.6)),
+		stage("limits", chat("chat", "", 32*kib, 32, 0)),
+		stage("guard", chat("chat", "", 32*kib, 32, 0)),
+		stage("all", chat("chat", "", 32*kib, 32, 8)),
+		stage("all", stream("stream/burst", "", 50, 0, 50, 0)),
 		stream("translated-stream/burst", "anthropic/", 50, 0, 50, 0),
 	}
 }
@@ -65,6 +74,13 @@ func stream(name, vendor string, events int, pace time.Duration, conns int, goal
 		Name: fmt.Sprintf("%s/conns=%d", name, conns), Goal: goal, conns: conns, events: events, pace: pace,
 		path: chatPath, contentType: "application/json", body: chatBody(model, 1<<10, true),
 	}
+}
+
+// stage is a scenario with stages of the pipeline on, which gateway.yaml has at a host of their name: limits count tokens and reserve
+// them in memory, guard scans request and answer with all built-in detectors, all is both.
+func stage(name string, s scenario) scenario {
+	s.Name, s.host = "with="+name+"/"+s.Name, name+".example"
+	return s
 }
 
 func idle(s scenario) scenario {
@@ -95,7 +111,7 @@ func chatBody(model string, prompt int, stream bool) []byte {
 // job is the scenario at one address.
 func (s *scenario) job(addr string, o *options) load.Job {
 	j := load.Job{
-		Addr: addr, Request: load.NewRequest(s.path, s.contentType, s.body), Conns: s.conns, Events: s.events,
+		Addr: addr, Request: load.NewRequest(cmp.Or(s.host, "benchmark.example"), s.path, s.contentType, s.body), Conns: s.conns, Events: s.events,
 		Warm: o.warm, Duration: o.duration, Stagger: s.pace,
 	}
 	if s.memory {

@@ -44,8 +44,8 @@ type Result struct {
 func (r *Result) Requests() int { return len(r.Latencies) }
 
 // NewRequest is a POST of body with the fields that clients of model providers send.
-func NewRequest(path, contentType string, body []byte) []byte {
-	head := "POST " + path + " HTTP/1.1\r\nHost: benchmark.example\r\nUser-Agent: nantian-benchmarks\r\nAccept: */*\r\n" +
+func NewRequest(host, path, contentType string, body []byte) []byte {
+	head := "POST " + path + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: nantian-benchmarks\r\nAccept: */*\r\n" +
 		"Authorization: Bearer benchmark\r\nContent-Type: " + contentType + "\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n"
 	return append([]byte(head), body...)
 }

@@ -32,12 +32,12 @@ func run(t *testing.T, j Job) *Result {
 }
 
 func chat(path, model string) []byte {
-	return NewRequest(path, "application/json", []byte(`{"model":"`+model+`","stream":true}`))
+	return NewRequest("benchmark.example", path, "application/json", []byte(`{"model":"`+model+`","stream":true}`))
 }
 
 func TestWholeAnswersAreCounted(t *testing.T) {
 	asked := 0
-	j := Job{Addr: start(t), Request: NewRequest("/echo", "text/plain", bytes.Repeat([]byte("x"), 40<<10)), Conns: 3,
+	j := Job{Addr: start(t), Request: NewRequest("benchmark.example", "/echo", "text/plain", bytes.Repeat([]byte("x"), 40<<10)), Conns: 3,
 		Warm: 10 * time.Millisecond, Duration: 50 * time.Millisecond}
 	r, err := Run(t.Context(), j, func() { asked++ }, func() { asked++ })
 	if err != nil {
