@@ -98,6 +98,10 @@ fuzz: ## each fuzz target for FUZZTIME
 bench: build ## the gateway against a bare fasthttp proxy, in one run
 	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian
 
+.PHONY: bench-page
+bench-page: build ## bench, and write docs/benchmarks: a table and plots (a quarter of an hour; nothing else should run)
+	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian -page $(CURDIR)/docs/benchmarks
+
 .PHONY: bench-quick
 bench-quick: build ## one short round of bench, to see that it works
 	cd benchmarks && $(GO) test ./... && $(GO) run . -quick -gateway $(CURDIR)/bin/nantian

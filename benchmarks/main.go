@@ -20,10 +20,10 @@ import (
 
 // options are the flags.
 type options struct {
-	gateway, only, output, results, profiles string
-	rounds, streams                          int
-	warm, duration, hold                     time.Duration
-	quick                                    bool
+	gateway, only, output, results, profiles, page string
+	rounds, streams                                int
+	warm, duration, hold                           time.Duration
+	quick                                          bool
 }
 
 func main() {
@@ -66,6 +66,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.output, "o", "text", "what is printed: text, json, or bench for benchstat")
 	f.StringVar(&o.results, "results", "", "also write the rounds to this file, for benchstat")
 	f.StringVar(&o.profiles, "profiles", "", "also write a CPU profile of the gateway for each scenario to this folder")
+	f.StringVar(&o.page, "page", "", "also write a page with plots to this folder")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds")
 	f.IntVar(&o.streams, "streams", 500, "idle streams whose memory is measured")
 	f.DurationVar(&o.warm, "warm", 300*time.Millisecond, "how long each measurement is warmed up")
@@ -98,6 +99,11 @@ func (o *options) run(ctx context.Context) error {
 	}
 	if o.results != "" {
 		if err := writeFile(o.results, r.writeBench); err != nil {
+			return err
+		}
+	}
+	if o.page != "" {
+		if err := r.writePage(o.page, "make bench-page"); err != nil {
 			return err
 		}
 	}

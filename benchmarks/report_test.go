@@ -113,3 +113,17 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+func TestPage(t *testing.T) {
+	dir := t.TempDir()
+	if err := report().writePage(dir, "make bench-page"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(dir + "/README.md")
+	if err != nil || !strings.Contains(string(text), "1.20 (1.10 to 1.50)") || !strings.Contains(string(text), "make bench-page") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if png, err := os.ReadFile(dir + "/cpu.png"); err != nil || !bytes.HasPrefix(png, []byte("\x89PNG")) {
+		t.Error("no plot", err)
+	}
+}
