@@ -29,7 +29,37 @@ type wish struct {
 	Affinity
 	tried [maxConnectTries]*Endpoint
 	n     int
-	rules *rules // of the cluster
+	// before is how many of tried are of earlier attempts: there the call may go again, if there is nothing else.
+	before int
+	rules  *rules // of the cluster
+}
+
+// attempt begins an attempt at a call, which is to go elsewhere than those before it. That of a session stays where it is.
+func (w *wish) attempt(a Affinity) {
+	if a.Session != "" {
+		w.n = 0
+	}
+	w.Affinity, w.before = a, w.n
+}
+
+// remember notes an endpoint as tried, in place of the first where there is no more room.
+func (w *wish) remember(e *Endpoint) {
+	if w.n == len(w.tried) {
+		w.n = copy(w.tried[:], w.tried[1:])
+		w.before = max(0, w.before-1)
+	}
+	w.tried[w.n] = e
+	w.n++
+}
+
+// forget drops what earlier attempts tried, and says whether there was anything.
+func (w *wish) forget() bool {
+	if w.before == 0 {
+		return false
+	}
+	w.n = copy(w.tried[:], w.tried[w.before:w.n])
+	w.before = 0
+	return true
 }
 
 // take counts a request as in flight at an endpoint, unless it was tried already or has no room.
@@ -79,6 +109,9 @@ func (c *Cluster) Pick(w *wish) (Choice, error) {
 	if e == nil {
 		e = c.picker.Pick(s, w)
 	}
+	if e == nil && w.forget() {
+		e = c.picker.Pick(s, w)
+	}
 	if e == nil {
 		if c.rules.maxRequests > 0 {
 			c.inFlight.Add(-1)
@@ -88,10 +121,7 @@ func (c *Cluster) Pick(w *wish) (Choice, error) {
 		}
 		return Choice{}, errOverflow
 	}
-	if w.n < len(w.tried) {
-		w.tried[w.n] = e
-		w.n++
-	}
+	w.remember(e)
 	return Choice{Endpoint: e, cluster: c}, nil
 }
 

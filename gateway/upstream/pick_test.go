@@ -173,6 +173,44 @@ func TestAnotherPickGivesAnotherEndpoint(t *testing.T) {
 	}
 }
 
+// A further attempt goes elsewhere, and back when everything was tried. One of a session stays.
+func TestAttemptsGoElsewhere(t *testing.T) {
+	for name, lb := range algorithms {
+		c := balanced(t, lb, addresses(2))
+		for i := range 100 {
+			var w wish
+			a, last := Affinity{Hash: key(i), Hashed: true}, ""
+			for n := range 6 {
+				w.attempt(a)
+				ch, err := c.Pick(&w)
+				if err != nil {
+					t.Fatalf("%s: attempt %d: %v", name, n, err)
+				}
+				if n == 1 && ch.Endpoint.Addr == last {
+					t.Fatalf("%s: the second attempt is at %s again", name, last)
+				}
+				last = ch.Endpoint.Addr
+				ch.Done()
+			}
+		}
+		one := balanced(t, lb, addresses(1))
+		var w wish
+		for range 5 {
+			w.attempt(Affinity{})
+			if _, err := one.Pick(&w); err != nil {
+				t.Fatalf("%s: where there is one endpoint: %v", name, err)
+			}
+		}
+		at, s := c.set.Load().fit[1].Addr, wish{}
+		for range 3 {
+			s.attempt(Affinity{Session: at})
+			if ch, err := c.Pick(&s); err != nil || ch.Endpoint.Addr != at {
+				t.Fatalf("%s: a session at %s went on at %v, %v", name, at, ch.Endpoint, err)
+			}
+		}
+	}
+}
+
 func TestEndpointsThatAreNotFitAreNotPicked(t *testing.T) {
 	for name, lb := range algorithms {
 		list := addresses(4)

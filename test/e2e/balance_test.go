@@ -338,6 +338,22 @@ func TestRetriesHaveABudget(t *testing.T) {
 	b.Counted(2, "nantian_backend_refused_total", `limit="retries"`)
 }
 
+// A retry goes to another pod, also where a hash would lead to the same one.
+func TestRetriesGoElsewhere(t *testing.T) {
+	for _, policy := range [][]string{{"algorithm: Random"}, {"algorithm: ConsistentHash", "consistentHash: {type: Header, name: X-User}"}} {
+		b := balance(t, podsOf(t, 3), policy)
+		b.pods[0].status.Store(500)
+		for i := range 24 {
+			if status, body := b.get("/again", "X-User", fmt.Sprint("user-", i)); status != 200 {
+				t.Errorf("%v, request %d: %d %s", policy, i, status, body)
+			}
+		}
+		if b.pods[0].seen.Load() == 0 {
+			t.Errorf("%v: the pod that fails was never asked", policy)
+		}
+	}
+}
+
 func TestNewPodStartsSlowly(t *testing.T) {
 	pods := podsOf(t, 2)
 	b := balance(t, pods, []string{"slowStart: {window: 1h}"})
