@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/go-logr/logr"
@@ -59,7 +58,6 @@ and writes statuses. Replicas share the work: each serves data planes, one of th
 }
 
 func (o *controllerOptions) run(ctx context.Context) error {
-	relax()
 	log := newLog(o.verbose)
 	quietLibraries()
 	config, err := o.config()
@@ -124,14 +122,6 @@ func (o *controllerOptions) options(config *rest.Config, log *slog.Logger) (cont
 		*l.to = ln
 	}
 	return out, nil
-}
-
-// relax makes the collector of garbage come half as often, unless GOGC says how often: an edit leaves much garbage beside all that
-// stays, so that collecting was a third of its CPU with 10,000 routes, for which half as much memory again is a fair price.
-func relax() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
-	}
 }
 
 // ownNamespace is the pod's.
