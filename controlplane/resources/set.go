@@ -109,11 +109,15 @@ func (x *Index[T]) seal() {
 	}
 }
 
-// NewSet indexes objects. An object that is there twice is used once, the first time that it occurs; each further one is a
+// NewSet indexes objects. Of those with an Origin, one that is there twice is used once, the first time that it occurs; each further one is a
 // Problem. problems are those of the reading.
 func NewSet(objects []Object, problems []Problem) *Set {
-	s := &Set{identity: new(identity), origins: make(map[Ref]Origin, len(objects)), problems: slices.Clone(problems)}
+	s := &Set{identity: new(identity), origins: map[Ref]Origin{}, problems: slices.Clone(problems)}
 	for _, o := range objects {
+		if o.Origin == (Origin{}) { // of a cluster, where each is there once
+			s.add(o)
+			continue
+		}
 		if first, twice := s.origins[o.Ref]; twice {
 			s.problems = append(s.problems, Problem{
 				Origin: o.Origin, Ref: o.Ref, Message: fmt.Sprintf("is defined already at %s, which is used", first),
@@ -121,12 +125,16 @@ func NewSet(objects []Object, problems []Problem) *Set {
 			continue
 		}
 		s.origins[o.Ref] = o.Origin
-		if k, ok := kindOf(k8sschema.GroupKind{Group: o.Ref.Group, Kind: o.Ref.Kind}); ok {
-			k.index(s).add(o.Value)
-		}
+		s.add(o)
 	}
 	s.seal()
 	return s
+}
+
+func (s *Set) add(o Object) {
+	if k, ok := kindOf(k8sschema.GroupKind{Group: o.Ref.Group, Kind: o.Ref.Kind}); ok {
+		k.index(s).add(o.Value)
+	}
 }
 
 // SameBut says whether a set has the very same objects as another one, but for those of some kinds and EndpointSlices.

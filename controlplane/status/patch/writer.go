@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"reflect"
 	"sync"
 	"time"
@@ -46,7 +47,9 @@ type Options struct {
 // Writer writes statuses. It is for one goroutine.
 type Writer struct {
 	o    Options
-	done map[resources.Ref]done
+	done map[resources.Ref]*done
+	// pass counts the calls of Sync.
+	pass uint64
 }
 
 // done is what an object's status was last brought in line with.
@@ -55,6 +58,7 @@ type done struct {
 	// brought the newer one yet, there is nothing to do either.
 	version, base string
 	update        status.Update
+	pass          uint64 // in which the object was there last
 }
 
 // New makes a Writer.
@@ -68,7 +72,7 @@ func New(o Options) *Writer {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Writer{o: o, done: map[resources.Ref]done{}}
+	return &Writer{o: o, done: map[resources.Ref]*done{}}
 }
 
 // job is an object whose status is to be written.
@@ -106,7 +110,8 @@ func (w *Writer) Sync(ctx context.Context, set *resources.Set, updates []status.
 	var errs []error
 	for i, err := range results {
 		if err == nil {
-			w.done[jobs[i].ref] = dones[i]
+			dones[i].pass = w.pass
+			w.done[jobs[i].ref] = &dones[i]
 		} else if len(errs) < maxErrors {
 			errs = append(errs, fmt.Errorf("status of %s: %w", jobs[i].ref, err))
 		}
@@ -116,11 +121,11 @@ func (w *Writer) Sync(ctx context.Context, set *resources.Set, updates []status.
 
 // jobs finds what there is to write.
 func (w *Writer) jobs(set *resources.Set, updates []status.Update) ([]job, error) {
-	wanted := make(map[resources.Ref]status.Update, len(updates))
-	for _, u := range updates {
-		wanted[u.Ref] = u
+	wanted := make(map[resources.Ref]int32, len(updates)) // index of updates
+	for i := range updates {
+		wanted[updates[i].Ref] = int32(i)
 	}
-	there := make(map[resources.Ref]done, len(w.done))
+	w.pass++
 	var jobs []job
 	for _, k := range resources.Kinds() {
 		if !k.Defined() {
@@ -128,15 +133,16 @@ func (w *Writer) jobs(set *resources.Set, updates []status.Update) ([]job, error
 		}
 		for _, v := range set.Values(k) {
 			ref := resources.Ref{Group: k.Group, Kind: k.Kind, Namespace: v.GetNamespace(), Name: v.GetName()}
-			u, ok := wanted[ref]
-			if !ok {
-				u = status.Update{Ref: ref}
+			i, ok := wanted[ref]
+			u := status.Update{Ref: ref}
+			if ok {
+				u = updates[i]
 			}
-			before, known := w.done[ref]
-			if known {
-				there[ref] = before
+			before := w.done[ref]
+			if before != nil {
+				before.pass = w.pass
 			}
-			if known && (v.GetResourceVersion() == before.version || v.GetResourceVersion() == before.base) && same(u, before.update) {
+			if before != nil && (v.GetResourceVersion() == before.version || v.GetResourceVersion() == before.base) && same(u, before.update) {
 				continue
 			}
 			j, err := w.job(k, ref, v, u, ok)
@@ -146,11 +152,11 @@ func (w *Writer) jobs(set *resources.Set, updates []status.Update) ([]job, error
 			if j.patch != nil {
 				jobs = append(jobs, j)
 			} else {
-				there[ref] = done{version: v.GetResourceVersion(), update: u}
+				w.done[ref] = &done{version: v.GetResourceVersion(), update: u, pass: w.pass}
 			}
 		}
 	}
-	w.done = there
+	maps.DeleteFunc(w.done, func(_ resources.Ref, d *done) bool { return d.pass != w.pass })
 	return jobs, nil
 }
 
