@@ -25,7 +25,6 @@ type phrase struct {
 type term struct {
 	forms    []string // in normal form
 	stems    []string // what a word may begin with
-	written  []string // both, as texts have them
 	initials uint32   // the classes of what these begin with, as bits
 	gap      int      // how many other words may come before it
 	optional bool
@@ -50,7 +49,6 @@ func parsePhrase(text string) (p phrase, first []string) {
 		}
 		for alt := range strings.SplitSeq(f, "|") {
 			stem, ok := strings.CutSuffix(alt, "*")
-			t.written = append(t.written, stem)
 			if len(p.terms) == 0 {
 				first = append(first, stem)
 			}
@@ -68,14 +66,8 @@ func parsePhrase(text string) (p phrase, first []string) {
 	return p, p.cues(first)
 }
 
-// common words call a phrase only together with the word that follows: alone they are so frequent that they cost more than they find.
-var common = strings.Fields(`
-	from what these this your have has with without never stay remain system previous prior above earlier ohne keine there turn talk
-	text answer begin start do don't dont must should as you you're you've the all tell give show send read set put throw lay cast
-	push stop quit cease updated revised new which real actual true i'm am here can will not no know how to an just simply be mode ai
-	llm assistant model agent human user message act go access root maintenance debug test developer admin before mind late dead old
-	dear answers replies responses output say generate create free tes vos les tus las die deine du jetzt wie was welche quelles
-	donne montre quais quali gib zeig zeige nenne sag ia ki haz stands one once first then time whenever a is now for tokens lives`)
+// common words call a phrase only together with the word that follows.
+var common = []string{"from", "what", "these", "this", "your", "have", "has", "with", "without", "never", "stay", "remain", "system", "previous", "prior", "above", "earlier", "ohne", "keine", "there", "turn", "talk", "text", "answer", "begin", "start", "enter"}
 
 // cues are the literals that call a phrase, by what its first word begins with.
 func (p *phrase) cues(first []string) []string {
@@ -84,11 +76,8 @@ func (p *phrase) cues(first []string) []string {
 		if next := &p.terms[1]; !slices.Contains(common, word) || next.gap > 0 || next.optional {
 			all = append(all, word+strings.Repeat(" ", max(0, least-len(word))))
 		} else {
-			for _, w := range next.written {
+			for _, w := range append(slices.Clone(next.forms), next.stems...) {
 				all = append(all, word+" "+w)
-				if n := normalWord(w); !strings.EqualFold(n, w) {
-					all = append(all, word+" "+n)
-				}
 			}
 		}
 	}
@@ -213,12 +202,8 @@ func (r *reader) from(p *phrase, term, n int) (end int, known bool) {
 // phraseDetectors makes a detector of each line of injectionFile that is of a group.
 func phraseDetectors(group string) []detector {
 	var dets []detector
-	var names []string // and what they stand for, for a Replacer
 	for line := range strings.Lines(injectionFile) {
 		f := strings.SplitN(strings.TrimSpace(line), "\t", 4)
-		if len(f) == 4 && f[0] == "let" {
-			names = append(names, "@"+f[1], f[3])
-		}
 		if len(f) < 4 || f[0] != group {
 			continue
 		}
@@ -229,7 +214,7 @@ func phraseDetectors(group string) []detector {
 		if f[2] == "re" {
 			dets = append(dets, expressionDetector(group, weight, f[3]))
 		} else {
-			dets = append(dets, wordsDetectors(group, weight, strings.NewReplacer(names...).Replace(f[3]))...)
+			dets = append(dets, wordsDetectors(group, weight, f[3])...)
 		}
 	}
 	return dets

@@ -61,8 +61,6 @@ type entry struct {
 	literal uint32
 	cue     cue
 	offset  uint8 // of the trigram in the literal, or of the sign in the trigram
-	// before and after are the classes of what stands beside the trigram in the literal, as bits: many literals share a trigram.
-	before, after uint32
 }
 
 type literal struct {
@@ -155,7 +153,6 @@ func (p *prefilter) enter(t uint32, e entry, before, after uint32) {
 		p.bits[t>>6] |= 1 << (t & 63)
 	}
 	k := &p.known[p.slots[t]]
-	e.before, e.after = before, after
 	e.next, k.first = k.first, uint32(len(p.entries))
 	k.before |= before
 	k.after |= after
@@ -266,21 +263,11 @@ func (p *prefilter) hit(s *scan, t uint32, i int) {
 		}
 	}
 	k := &p.known[p.slots[t%trigrams]]
-	before, after := anyClass, anyClass
-	if i > 0 {
-		before = 1 << fold(s.v.b[i-1])
-	}
-	if i+3 < len(s.v.b) {
-		after = 1 << fold(s.v.b[i+3])
-	}
-	if k.before&before == 0 || k.after&after == 0 {
+	if i > 0 && k.before>>fold(s.v.b[i-1])&1 == 0 || i+3 < len(s.v.b) && k.after>>fold(s.v.b[i+3])&1 == 0 {
 		return
 	}
 	for n := k.first; n != 0; n = p.entries[n].next {
 		e := &p.entries[n]
-		if e.before&before == 0 || e.after&after == 0 {
-			continue
-		}
 		if e.cue != cueLiteral {
 			s.sign(e.cue, i+int(e.offset))
 			continue
