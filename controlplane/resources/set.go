@@ -76,8 +76,28 @@ func (x *Index[T]) same(other indexer) bool {
 	return ok && slices.EqualFunc(x.list, o.list, func(a, b T) bool { return any(a) == any(b) })
 }
 
+// edit puts objects in place of their namesakes or beside the others, and takes some away. Sets that share the index keep theirs.
+func (x *Index[T]) edit(objects map[types.NamespacedName]Value) {
+	x.list, x.at = slices.Clone(x.list), maps.Clone(x.at)
+	for name, v := range objects {
+		i, there := slices.BinarySearchFunc(x.list, name, func(v T, n types.NamespacedName) int {
+			return cmp.Or(cmp.Compare(v.GetNamespace(), n.Namespace), cmp.Compare(v.GetName(), n.Name))
+		})
+		switch v, ok := v.(T); {
+		case ok && there:
+			x.list[i], x.at[name] = v, v
+		case ok:
+			x.list, x.at[name] = slices.Insert(x.list, i, v), v
+		case there:
+			x.list = slices.Delete(x.list, i, i+1)
+			delete(x.at, name)
+		}
+	}
+}
+
 // indexer is an Index of any type.
 type indexer interface {
+	edit(map[types.NamespacedName]Value)
 	same(indexer) bool
 	add(Value)
 	seal()
@@ -185,6 +205,28 @@ func (s *Set) WithSlices(of map[types.NamespacedName][]*discoveryv1.EndpointSlic
 	return &next
 }
 
+// With is the set with other objects of a cluster, EndpointSlices apart: a nil Value is one that is gone. All else is shared, so it
+// costs little for few.
+func (s *Set) With(objects map[Ref]Value) *Set {
+	next := *s
+	next.identity, next.from, next.changed = new(identity), nil, nil
+	kinds := map[k8sschema.GroupKind]map[types.NamespacedName]Value{}
+	for ref, v := range objects {
+		gk := k8sschema.GroupKind{Group: ref.Group, Kind: ref.Kind}
+		if kinds[gk] == nil {
+			kinds[gk] = map[types.NamespacedName]Value{}
+		}
+		kinds[gk][types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}] = v
+	}
+	for gk, of := range kinds {
+		if k, ok := kindOf(gk); ok {
+			k.index(&next).edit(of)
+		}
+	}
+	next.sealGrants()
+	return &next
+}
+
 // OnlySlicesChanged says of a set that is new that nothing which translation reads differs from old but the EndpointSlices
 // of some Services, possibly none: objects may have another status.
 func (s *Set) OnlySlicesChanged(old *Set, of []types.NamespacedName) {
@@ -228,6 +270,10 @@ func (s *Set) seal() {
 		s.slices[ServiceOf(e)] = append(s.slices[ServiceOf(e)], e)
 	}
 	s.endpointSlices = Index[*discoveryv1.EndpointSlice]{}
+	s.sealGrants()
+}
+
+func (s *Set) sealGrants() {
 	s.grants = map[string][]*gatewayv1.ReferenceGrant{}
 	for _, g := range s.ReferenceGrants.All() {
 		s.grants[g.Namespace] = append(s.grants[g.Namespace], g)

@@ -185,7 +185,7 @@ func (s *Source) synced(ctx context.Context) bool {
 
 // tell hands sets on until ctx ends.
 func (s *Source) tell(ctx context.Context, changed func(*resources.Set)) error {
-	last := s.store.all(nil)
+	last := s.store.all()
 	changed(last)
 	p := pace{quiet: s.o.Quiet, most: s.o.Most}
 	timer := time.NewTimer(time.Hour)

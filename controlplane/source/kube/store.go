@@ -25,13 +25,20 @@ type store struct {
 	// What has changed: what translation reads, what it does not (status), the slices of which Services.
 	full, rest bool
 	changed    map[types.NamespacedName]bool
+	// edited are the objects that have changed in either way, nil for those that are gone.
+	edited map[resources.Ref]resources.Value
 }
 
 func newStore() *store {
 	return &store{
 		news: make(chan struct{}, 1), objects: map[k8sschema.GroupKind]map[types.NamespacedName]resources.Value{},
 		slices: map[types.NamespacedName]map[string]*discoveryv1.EndpointSlice{}, changed: map[types.NamespacedName]bool{},
+		edited: map[resources.Ref]resources.Value{},
 	}
+}
+
+func refOf(gk k8sschema.GroupKind, name types.NamespacedName) resources.Ref {
+	return resources.Ref{Group: gk.Group, Kind: gk.Kind, Namespace: name.Namespace, Name: name.Name}
 }
 
 func nameOf(v resources.Value) types.NamespacedName {
@@ -53,6 +60,7 @@ func (s *store) put(gk k8sschema.GroupKind, v resources.Value) {
 	}
 	old := of[nameOf(v)]
 	of[nameOf(v)] = v
+	s.edited[refOf(gk, nameOf(v))] = v
 	if old == nil || differ(old, v) {
 		s.full = true
 	} else {
@@ -87,6 +95,7 @@ func (s *store) remove(gk k8sschema.GroupKind, v resources.Value) {
 		s.changed[service] = true
 	} else {
 		delete(s.objects[gk], nameOf(v))
+		s.edited[refOf(gk, nameOf(v))] = nil
 		s.full = true
 	}
 	s.tell()
@@ -97,6 +106,9 @@ func (s *store) drop(gk k8sschema.GroupKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.objects[gk]) > 0 {
+		for name := range s.objects[gk] {
+			s.edited[refOf(gk, name)] = nil
+		}
 		delete(s.objects, gk)
 		s.full = true
 		s.tell()
@@ -120,26 +132,46 @@ func (s *store) pending() (full, slices bool) {
 // next is the set as it is now, made from the last one where that is less work.
 func (s *store) next(last *resources.Set) *resources.Set {
 	s.mu.Lock()
-	only := !s.full && !s.rest
-	changed := s.changedSlices()
-	if only {
-		s.changed = map[types.NamespacedName]bool{}
+	defer s.mu.Unlock()
+	if last == nil || len(s.edited) > manyEdits {
+		return s.index(last)
 	}
-	s.mu.Unlock()
-	if only {
-		return last.WithSlices(changed)
+	set := last
+	if len(s.edited) > 0 {
+		set = set.With(s.edited)
 	}
-	return s.all(last)
+	if changed := s.changedSlices(); len(changed) > 0 {
+		set = set.WithSlices(changed)
+	}
+	if !s.full && set != last {
+		set.OnlySlicesChanged(last, slices.Collect(maps.Keys(s.changed)))
+	}
+	s.settle()
+	return set
 }
 
-// all is the set as it is now, indexed anew.
-func (s *store) all(last *resources.Set) *resources.Set {
+// manyEdits is how many objects are indexed anew all together: with each of them costs its place in a list.
+const manyEdits = 1000
+
+// settle notes that a set has all changes.
+func (s *store) settle() {
+	s.full, s.rest = false, false
+	s.changed, s.edited = map[types.NamespacedName]bool{}, map[resources.Ref]resources.Value{}
+}
+
+// all is the set as it is now.
+func (s *store) all() *resources.Set {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.index(nil)
+}
+
+// index is the set as it is now, indexed anew.
+func (s *store) index(last *resources.Set) *resources.Set {
 	var list []resources.Object
 	for gk, of := range s.objects {
 		for name, v := range of {
-			list = append(list, resources.Object{Ref: resources.Ref{Group: gk.Group, Kind: gk.Kind, Namespace: name.Namespace, Name: name.Name}, Value: v})
+			list = append(list, resources.Object{Ref: refOf(gk, name), Value: v})
 		}
 	}
 	for _, of := range s.slices {
@@ -151,8 +183,7 @@ func (s *store) all(last *resources.Set) *resources.Set {
 	if !s.full && last != nil {
 		set.OnlySlicesChanged(last, slices.Collect(maps.Keys(s.changed)))
 	}
-	s.full, s.rest = false, false
-	s.changed = map[types.NamespacedName]bool{}
+	s.settle()
 	return set
 }
 

@@ -1,6 +1,9 @@
 package kube
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,7 +36,7 @@ func TestStore(t *testing.T) {
 	s := newStore()
 	s.put(routes, route(1, 0))
 	s.put(endpointSlices, slice("one"))
-	first := s.all(nil)
+	first := s.all()
 	if len(first.HTTPRoutes.All()) != 1 || len(first.Slices("a", "web")) != 1 {
 		t.Fatal("the set lacks objects")
 	}
@@ -68,6 +71,64 @@ func TestStore(t *testing.T) {
 	}
 	s.drop(routes)
 	only("a kind that is gone", s.next(fifth), fifth, false, 0)
+}
+
+// Whatever changes, a set that is made of the one before is the set that is made of everything.
+func TestSetsByEdits(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	grants, services := schema.GroupKind{Group: gatewayv1.GroupName, Kind: "ReferenceGrant"}, schema.GroupKind{Kind: "Service"}
+	s := newStore()
+	last := s.all()
+	for step := range 2000 {
+		for range 1 + random.IntN(4) {
+			meta := metav1.ObjectMeta{Namespace: fmt.Sprint("n", random.IntN(3)), Name: fmt.Sprint("o", random.IntN(12)), Generation: int64(step)}
+			gk, v := routes, resources.Value(&gatewayv1.HTTPRoute{ObjectMeta: meta})
+			switch random.IntN(5) {
+			case 0:
+				gk, v = services, &corev1.Service{ObjectMeta: meta}
+			case 1:
+				gk, v = grants, &gatewayv1.ReferenceGrant{ObjectMeta: meta}
+			case 2:
+				gk, v = endpointSlices, slice(meta.Name)
+			}
+			switch random.IntN(4) {
+			case 0:
+				s.remove(gk, v)
+			default:
+				s.put(gk, v)
+			}
+		}
+		if random.IntN(100) == 0 {
+			s.drop(routes)
+		}
+		next := s.next(last)
+		whole := s.all()
+		for _, k := range resources.Kinds() {
+			if !slices.Equal(next.Values(k), whole.Values(k)) {
+				t.Fatalf("step %d: %s differ", step, k.Kind)
+			}
+			for _, v := range next.Values(k) {
+				if k.Kind == "HTTPRoute" {
+					if got, ok := next.HTTPRoutes.Get(v.GetNamespace(), v.GetName()); !ok || resources.Value(got) != v {
+						t.Fatalf("step %d: %s/%s is not found", step, v.GetNamespace(), v.GetName())
+					}
+				}
+			}
+		}
+		for n := range 3 {
+			namespace := fmt.Sprint("n", n)
+			if !slices.Equal(next.Grants(namespace), whole.Grants(namespace)) {
+				t.Fatalf("step %d: grants differ", step)
+			}
+		}
+		if !next.SameSlices(whole) || len(next.HTTPRoutes.All()) != len(whole.HTTPRoutes.All()) {
+			t.Fatalf("step %d: slices differ", step)
+		}
+		last = next
+	}
+	if _, there := last.HTTPRoutes.Get("n0", "nobody"); there {
+		t.Error("somebody who never was is there")
+	}
 }
 
 // Changes wait for quiet, but not for ever, and those of endpoints do not wait for more.
