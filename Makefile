@@ -107,6 +107,15 @@ bench: build ## the gateway against a bare fasthttp proxy, in one run
 bench-page: build ## bench, and write docs/benchmarks: a table and plots (a quarter of an hour; nothing else should run)
 	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian -page $(CURDIR)/docs/benchmarks
 
+.PHONY: soak
+SOAK ?= 10m
+soak: build ## ten minutes of chats and streams with all stages on: no request fails, memory stays
+	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian -soak $(SOAK)
+
+.PHONY: bench-cmp
+bench-cmp: ## the benchmarks of hot functions here and at BASE (default: where the branch left main), by benchstat
+	@scripts/bench-cmp $(BASE)
+
 .PHONY: bench-quick
 bench-quick: build ## one short round of bench, to see that it works
 	cd benchmarks && $(GO) test ./... && $(GO) run . -quick -gateway $(CURDIR)/bin/nantian

@@ -22,7 +22,7 @@ import (
 type options struct {
 	gateway, only, output, results, profiles, page string
 	rounds, streams                                int
-	warm, duration, hold                           time.Duration
+	warm, duration, hold, soak                     time.Duration
 	quick                                          bool
 }
 
@@ -72,6 +72,7 @@ func parse(args []string) (*options, error) {
 	f.DurationVar(&o.warm, "warm", 300*time.Millisecond, "how long each measurement is warmed up")
 	f.DurationVar(&o.duration, "duration", 2*time.Second, "how long each measurement takes")
 	f.DurationVar(&o.hold, "hold", 6*time.Second, "how long idle streams are held")
+	f.DurationVar(&o.soak, "soak", 0, "in place of all that: keep the gateway busy for so long, and see that its memory stays")
 	f.BoolVar(&o.quick, "quick", false, "one round of short measurements, to see that it works")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -89,6 +90,9 @@ func parse(args []string) (*options, error) {
 }
 
 func (o *options) run(ctx context.Context) error {
+	if o.soak > 0 {
+		return o.soakFor(ctx)
+	}
 	list, err := o.scenarios()
 	if err != nil {
 		return err
