@@ -103,6 +103,10 @@ fuzz: ## each fuzz target for FUZZTIME
 bench: build ## the gateway against a bare fasthttp proxy, in one run
 	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian
 
+.PHONY: bench-peers
+bench-peers: build ## bench with nginx, HAProxy and whatever else benchmarks/peers describes and is installed
+	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian -peers .
+
 .PHONY: bench-page
 bench-page: build ## bench, and write docs/benchmarks: a table and plots (a quarter of an hour; nothing else should run)
 	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian -page $(CURDIR)/docs/benchmarks

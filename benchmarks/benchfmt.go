@@ -15,7 +15,7 @@ func (r *Report) writeBench(w io.Writer) error {
 	fmt.Fprintf(bw, "goos: %s\ngoarch: %s\ncpus: %d\ngo: %s\ncommit: %s\n", r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Machine.Commit)
 	for i := range r.Scenarios {
 		m := &r.Scenarios[i]
-		for _, name := range subjects {
+		for _, name := range r.Subjects {
 			for n := range m.Rounds[name] {
 				writeRound(bw, m.Name, name, &m.Rounds[name][n])
 			}

@@ -20,10 +20,10 @@ import (
 
 // options are the flags.
 type options struct {
-	gateway, only, output, results, profiles, page string
-	rounds, streams                                int
-	warm, duration, hold, soak                     time.Duration
-	quick                                          bool
+	gateway, only, output, results, profiles, page, peers string
+	rounds, streams                                       int
+	warm, duration, hold, soak                            time.Duration
+	quick                                                 bool
 }
 
 func main() {
@@ -66,6 +66,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.output, "o", "text", "what is printed: text, json, or bench for benchstat")
 	f.StringVar(&o.results, "results", "", "also write the rounds to this file, for benchstat")
 	f.StringVar(&o.profiles, "profiles", "", "also write a CPU profile of the gateway for each scenario to this folder")
+	f.StringVar(&o.peers, "peers", "", "regular expression of the peers to run as well, of those that the folder peers describes and that are installed")
 	f.StringVar(&o.page, "page", "", "also write a page with plots to this folder")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds")
 	f.IntVar(&o.streams, "streams", 500, "idle streams whose memory is measured")

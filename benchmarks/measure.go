@@ -39,12 +39,14 @@ func (o *options) measure(ctx context.Context, list []scenario) (*Report, error)
 		return nil, err
 	}
 	defer b.close()
-	r := newReport(o, list)
+	r := newReport(b.subjects, list)
+	r.Missing = b.missing
 	for round := range o.rounds {
 		for i := range list {
 			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, o.rounds, list[i].Name)
-			for n := range subjects {
-				name := subjects[(n+round)%len(subjects)]
+			names := list[i].of(r.Subjects)
+			for n := range names {
+				name := names[(n+round)%len(names)]
 				f, err := b.one(ctx, &list[i], name)
 				if err != nil {
 					return nil, fmt.Errorf("%s, %s: %w", list[i].Name, name, err)

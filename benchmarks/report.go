@@ -12,7 +12,10 @@ import (
 
 // Report is everything that was measured, and where.
 type Report struct {
-	Machine   Machine    `json:"machine"`
+	Machine Machine `json:"machine"`
+	// Subjects are in the order of the table; Missing are peers that are not here.
+	Subjects  []string   `json:"subjects"`
+	Missing   []string   `json:"missing,omitempty"`
 	Scenarios []Measured `json:"scenarios"`
 }
 
@@ -34,8 +37,8 @@ type Measured struct {
 	Rounds     map[string][]Figures `json:"rounds"`
 }
 
-func newReport(_ *options, list []scenario) *Report {
-	r := &Report{Machine: Machine{
+func newReport(subjects []string, list []scenario) *Report {
+	r := &Report{Subjects: subjects, Machine: Machine{
 		Time: time.Now().UTC(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version(), Commit: commit(),
 	}}
 	for _, s := range list {
@@ -58,7 +61,7 @@ func (r *Report) add(scenario int, subject string, f Figures) {
 // failed is an error if requests failed: such figures are worth nothing.
 func (r *Report) failed() error {
 	for _, m := range r.Scenarios {
-		for _, name := range subjects {
+		for _, name := range r.Subjects {
 			if n := m.sample(name, func(f *Figures) float64 { return float64(f.Errors) }); n.sum() > 0 {
 				return fmt.Errorf("%s, %s: %v requests failed", m.Name, name, n.sum())
 			}

@@ -9,7 +9,7 @@ import (
 
 func report() *Report {
 	list := []scenario{{Name: "chat/conns=1", Goal: 1.3}, {Name: "idle", GoalMemory: 24 << 10}}
-	r := newReport(&options{}, list)
+	r := newReport([]string{direct, bare, gateway}, list)
 	r.Machine.Commit = "c0ffee"
 	for i, cpu := range []float64{10, 20, 40} {
 		r.add(0, direct, Figures{Requests: 100, Rate: 50, P50: 5, P99: 9})

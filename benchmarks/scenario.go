@@ -88,6 +88,14 @@ func idle(s scenario) scenario {
 	return s
 }
 
+// of are the subjects that can do a scenario: stages and translation are the gateway's own.
+func (s *scenario) of(subjects []string) []string {
+	if s.host != "" || strings.HasPrefix(s.Name, "translated") {
+		return subjects[:min(len(subjects), 3)]
+	}
+	return subjects
+}
+
 const chatPath = "/v1/chat/completions"
 
 // page is prose as it stands in JSON, with the quotes and ends of lines that prose has.

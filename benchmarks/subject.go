@@ -13,14 +13,12 @@ import (
 	"github.com/nantian-gw/nantian/benchmarks/process"
 )
 
-// The subjects, in the order of the table.
+// The subjects that there always are, in the order of the table.
 const (
 	direct  = "direct"
 	bare    = "bare"
 	gateway = "nantian"
 )
-
-var subjects = [...]string{direct, bare, gateway}
 
 // subject is something that answers at an address.
 type subject struct {
@@ -37,13 +35,25 @@ type bench struct {
 	program  string // the gateway
 	self     string
 	upstream subject
+	// subjects are the names of all; peers those of others by name, and missing those that are not installed.
+	subjects []string
+	peers    map[string]*peer
+	missing  []string
 	// running are the proxies that are measured again and again.
 	running map[string]*subject
 }
 
 // newBench starts everything.
 func newBench(ctx context.Context, o *options) (b *bench, err error) {
-	b = &bench{o: o, program: o.gateway, running: map[string]*subject{}}
+	b = &bench{o: o, program: o.gateway, running: map[string]*subject{}, subjects: []string{direct, bare, gateway}, peers: map[string]*peer{}}
+	found, missing, err := findPeers(o.peers)
+	if err != nil {
+		return b, err
+	}
+	b.missing = missing
+	for _, p := range found {
+		b.peers[p.Name], b.subjects = p, append(b.subjects, p.Name)
+	}
 	defer func() {
 		if err != nil {
 			b.close()
@@ -64,7 +74,7 @@ func newBench(ctx context.Context, o *options) (b *bench, err error) {
 		return b, err
 	}
 	b.running[direct] = &b.upstream
-	for _, name := range []string{bare, gateway} {
+	for _, name := range b.subjects[1:] {
 		if b.running[name], err = b.start(ctx, name); err != nil {
 			return b, err
 		}
@@ -100,6 +110,9 @@ func (b *bench) startUpstream(ctx context.Context) (s subject, err error) {
 
 // start starts a proxy.
 func (b *bench) start(ctx context.Context, name string) (s *subject, err error) {
+	if p := b.peers[name]; p != nil {
+		return b.startPeer(ctx, p)
+	}
 	s = &subject{name: name}
 	if s.addr, err = freeAddr(); err != nil {
 		return nil, err
@@ -124,9 +137,8 @@ func (b *bench) start(ctx context.Context, name string) (s *subject, err error) 
 var gatewayYAML string
 
 func (b *bench) writeConfig(addr string) (string, error) {
-	port := func(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
-	name := filepath.Join(b.dir, "gateway-"+port(addr)+".yaml")
-	yaml := strings.NewReplacer("PORT", port(addr), "UPSTREAM", port(b.upstream.addr)).Replace(gatewayYAML)
+	name := filepath.Join(b.dir, "gateway-"+portOf(addr)+".yaml")
+	yaml := strings.NewReplacer("PORT", portOf(addr), "UPSTREAM", portOf(b.upstream.addr)).Replace(gatewayYAML)
 	return name, os.WriteFile(name, []byte(yaml), 0o600)
 }
 

@@ -14,6 +14,9 @@ func (r *Report) writeText(w io.Writer) error {
 	m := &r.Machine
 	fmt.Fprintf(w, "\n%s, %s/%s, %d CPUs, %s, commit %s\n", m.Time.Format("2006-01-02 15:04"), m.OS, m.Arch, m.CPUs, m.Go, m.Commit)
 	fmt.Fprintf(w, "Medians of the rounds. A ratio is to the bare proxy in the same round, with the least and the greatest.\n")
+	if len(r.Missing) > 0 {
+		fmt.Fprintf(w, "Left out, since not installed: %s.\n", strings.Join(r.Missing, ", "))
+	}
 	t := &table{tw: tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
 	t.requests(r)
 	t.streams(r)
@@ -42,7 +45,10 @@ func (t *table) requests(r *Report) {
 		if m.GoalMemory > 0 {
 			continue
 		}
-		for _, name := range subjects {
+		for _, name := range r.Subjects {
+			if len(m.Rounds[name]) == 0 {
+				continue
+			}
 			t.row(m.title(name), name, figure(m.sample(name, rate).Median()), one(name, m.sample(name, cpu).Median()),
 				ratio(name, m.ratio(name, cpu)), goal(name, m.Goal),
 				m.latency(name, func(f *Figures) float64 { return f.P50 }), m.latency(name, func(f *Figures) float64 { return f.P99 }),
@@ -59,7 +65,10 @@ func (t *table) streams(r *Report) {
 		if m.GoalMemory > 0 || m.sample(direct, func(f *Figures) float64 { return f.FirstP50 }).sum() == 0 {
 			continue
 		}
-		for _, name := range subjects {
+		for _, name := range r.Subjects {
+			if len(m.Rounds[name]) == 0 {
+				continue
+			}
 			t.row(m.title(name), name,
 				m.latency(name, func(f *Figures) float64 { return f.FirstP50 }), m.latency(name, func(f *Figures) float64 { return f.FirstP99 }),
 				m.latency(name, func(f *Figures) float64 { return f.DelayP50 }), m.latency(name, func(f *Figures) float64 { return f.DelayP99 }))
@@ -75,7 +84,10 @@ func (t *table) memory(r *Report) {
 		}
 		t.title("Open streams with an event a second: resident memory per stream (KiB)")
 		t.row("", "", "KiB/stream", "ratio", "goal", "errors")
-		for _, name := range subjects[1:] {
+		for _, name := range r.Subjects[1:] {
+			if len(m.Rounds[name]) == 0 {
+				continue
+			}
 			want := ""
 			if name == gateway {
 				want = fmt.Sprintf("≤ %.0f KiB", m.GoalMemory/1024)
@@ -87,7 +99,7 @@ func (t *table) memory(r *Report) {
 
 // title is the scenario's name in the first of its rows.
 func (m *Measured) title(subject string) string {
-	if subject == subjects[0] || m.GoalMemory > 0 && subject == subjects[1] {
+	if subject == direct || m.GoalMemory > 0 && subject == bare {
 		return m.Name
 	}
 	return ""
@@ -115,7 +127,7 @@ func one(subject string, v float64) string {
 }
 
 func ratio(subject string, s stats.Sample) string {
-	if subject != gateway {
+	if subject == direct || subject == bare || len(s) == 0 {
 		return ""
 	}
 	low, high := s.Range()
