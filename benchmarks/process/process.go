@@ -64,8 +64,11 @@ func (p *Process) await(ctx context.Context, addr string) error {
 	}
 }
 
-// Stop ends the program: it may end well for 3 s.
+// Stop ends the program: it may end well for 3 s. A nil Process is one that never began.
 func (p *Process) Stop() {
+	if p == nil {
+		return
+	}
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.exited:
