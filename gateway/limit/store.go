@@ -52,7 +52,7 @@ func (l *Limits) open(c storeConfig) *store {
 	}
 	s.client = redis.Dial(c.redis)
 	s.redis = redis.New(s.client, redis.Options{
-		Prefix: c.prefix, Overshoot: l.overshot, Replicas: func() int { return c.replicas }, Changed: l.changed,
+		Prefix: c.prefix, Timeout: c.redis.ReadTimeout, Overshoot: l.overshot, Replicas: func() int { return c.replicas }, Changed: l.changed,
 	})
 	s.Limiter = s.redis
 	l.stores.Add(1)
@@ -199,7 +199,8 @@ func storeTLS(t *xdsv1.StoreTLS, secrets map[string]*xdsv1.Secret) (*tls.Config,
 
 // ParseURL reads the URL of a store: redis://[USER:PASSWORD@]HOST:PORT[/DB] or rediss:// for TLS. More nodes of a Cluster are
 // addr=HOST:PORT in its query, and cluster=true says that the one address is of a Cluster; master_name=NAME says that the
-// addresses and the credentials are of Sentinels, and then username and password in the query those of the store. Its errors do not hold the URL, which may have a password.
+// addresses and the credentials are of Sentinels, and then username and password in the query those of the store.
+// read_timeout=D is how long an answer may take. Its errors do not hold the URL, which may have a password.
 func ParseURL(text string) (*goredis.UniversalOptions, error) {
 	u, err := url.Parse(text)
 	if err != nil {
