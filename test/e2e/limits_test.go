@@ -57,7 +57,9 @@ func (r *redis) kill() {
 }
 
 // url has patience with a slow machine: a store that is away is one that refuses connections.
-func (r *redis) url() string { return "redis://127.0.0.1:" + r.port + "?read_timeout=30s&dial_timeout=30s" }
+func (r *redis) url() string {
+	return "redis://127.0.0.1:" + r.port + "?read_timeout=30s&dial_timeout=30s"
+}
 
 // limits is a world with a TokenPolicy on its Gateway; more are lines of its spec.
 func limits(limit string, more ...string) files {
