@@ -41,7 +41,7 @@ func TestFigures(t *testing.T) {
 
 	proxy := podAddresses(t, ns, "gateway.networking.k8s.io/gateway-name=gw0")
 	planes := podAddresses(t, system, "app.kubernetes.io/component=controller")
-	bytes, cpu := metric(t, proxy[0], "nantian_xds_response_bytes_total"), total(t, planes, "process_cpu_seconds_total")
+	bytes, cpu := metric(t, proxy[0], "nantian_xds_response_bytes_total"), each(t, planes, "process_cpu_seconds_total")
 	t.Log("edits begin")
 	var took []time.Duration
 	for n := range figureEdits {
@@ -49,13 +49,13 @@ func TestFigures(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 	}
 	quiet(t)
-	bytes, cpu = metric(t, proxy[0], "nantian_xds_response_bytes_total")-bytes, total(t, planes, "process_cpu_seconds_total")-cpu
+	bytes = metric(t, proxy[0], "nantian_xds_response_bytes_total") - bytes
+	spent := each(t, planes, "process_cpu_seconds_total")
 	slices.Sort(took)
 	t.Logf("from the API write to traffic: median %s, least %s, greatest %s", took[len(took)/2], took[0], took[len(took)-1])
 	t.Logf("to the data plane: %.0f bytes an edit", bytes/figureEdits)
-	t.Logf("CPU of the control plane: %.0f ms an edit, in %d replicas together", cpu/figureEdits*1000, len(planes))
 	for i, p := range planes {
-		t.Logf("replica %d of the control plane: %.0f MiB resident", i, metric(t, p, "process_resident_memory_bytes")/(1<<20))
+		t.Logf("replica %d of the control plane: %.0f ms of CPU an edit, %.0f MiB resident", i, (spent[i]-cpu[i])/figureEdits*1000, metric(t, p, "process_resident_memory_bytes")/(1<<20))
 	}
 	t.Logf("the data plane with 100 of the routes: %.0f MiB resident", metric(t, proxy[0], "process_resident_memory_bytes")/(1<<20))
 }
@@ -213,6 +213,15 @@ func total(t *testing.T, addresses []string, name string) (sum float64) {
 		sum += metric(t, a, name)
 	}
 	return sum
+}
+
+// each is a metric of several.
+func each(t *testing.T, addresses []string, name string) (out []float64) {
+	t.Helper()
+	for _, a := range addresses {
+		out = append(out, metric(t, a, name))
+	}
+	return out
 }
 
 // metric is the sum of a metric's series.
