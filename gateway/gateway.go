@@ -196,7 +196,7 @@ type builder struct {
 	llm      *llm.LLM
 	auth     *auth.Auth
 	limits   *limit.Limits
-	trusted  atomic.Pointer[[]netip.Prefix]
+	trusted  exchange.Proxies
 }
 
 // trust sets the proxies that all handlers believe, those of earlier tables too.
@@ -207,7 +207,7 @@ func (b *builder) trust(cidrs []string) {
 			list = append(list, p)
 		}
 	}
-	b.trusted.Store(&list)
+	b.trusted.Set(list)
 }
 
 // Cluster implements table.Builder.

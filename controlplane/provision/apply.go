@@ -2,8 +2,6 @@ package provision
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -62,7 +60,6 @@ type Applier struct {
 // applied is what an object was when it was applied.
 type applied struct {
 	object client.Object
-	sum    [sha256.Size]byte
 	mark   string
 	at     time.Time
 }
@@ -80,15 +77,12 @@ func mark(o client.Object) string {
 func (a *Applier) Apply(ctx context.Context, o client.Object, live *metav1.PartialObjectMetadata) error {
 	before := a.applied[KeyOf(o)]
 	untouched := time.Since(before.at) < again || live != nil && mark(live) == before.mark && marked(o, live)
-	if untouched && before.object != nil && reflect.DeepEqual(before.object, o) {
+	if untouched && reflect.DeepEqual(before.object, o) {
 		return nil
 	}
-	u, sum, err := encode(o)
+	u, err := encode(o)
 	if err != nil {
 		return err
-	}
-	if before.sum == sum && untouched {
-		return nil
 	}
 	key := KeyOf(o) // the answer is decoded into u
 	err = a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(FieldManager), client.ForceOwnership)
@@ -101,7 +95,7 @@ func (a *Applier) Apply(ctx context.Context, o client.Object, live *metav1.Parti
 	if a.applied == nil {
 		a.applied = map[Key]applied{}
 	}
-	a.applied[key] = applied{o, sum, mark(u), time.Now()}
+	a.applied[key] = applied{o, mark(u), time.Now()}
 	return nil
 }
 
@@ -120,16 +114,15 @@ func within(a, b map[string]string) bool {
 }
 
 // encode makes an object what is sent: without status and what is empty by the Go types alone.
-func encode(o client.Object) (*unstructured.Unstructured, [sha256.Size]byte, error) {
+func encode(o client.Object) (*unstructured.Unstructured, error) {
 	m, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {
-		return nil, [sha256.Size]byte{}, err
+		return nil, err
 	}
 	delete(m, "status")
 	unstructured.RemoveNestedField(m, "metadata", "creationTimestamp")
 	unstructured.RemoveNestedField(m, "spec", "template", "metadata", "creationTimestamp")
-	b, err := json.Marshal(m)
-	return &unstructured.Unstructured{Object: m}, sha256.Sum256(b), err
+	return &unstructured.Unstructured{Object: m}, nil
 }
 
 // Delete deletes objects that should not be there any more.

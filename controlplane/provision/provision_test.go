@@ -56,7 +56,7 @@ func TestGolden(t *testing.T) {
 			set, gateways := read(t, file)
 			for _, g := range gateways {
 				for _, o := range Objects(g, options) {
-					u, _, err := encode(o)
+					u, err := encode(o)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -186,6 +186,7 @@ func (b *bench) ask(fields ...string) *exchange.Exchange {
 
 func request(method, path string, fields ...string) *exchange.Exchange {
 	x := exchange.Acquire(context.Background(), nil)
+	x.Proto = 2
 	x.Req.SetMethod(method)
 	x.Path = append(x.Path[:0], path...)
 	for _, f := range fields {

@@ -2,8 +2,6 @@ package auth
 
 import (
 	"net/http"
-	"strconv"
-	"strings"
 
 	"github.com/nantian-gw/nantian/ai"
 	"github.com/nantian-gw/nantian/gateway/exchange"
@@ -13,8 +11,6 @@ import (
 // refusal is what a client is told. It says nothing of what the gateway knows.
 type refusal struct {
 	status int
-	// grpc is the status of gRPC (https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
-	grpc int
 	// code is OpenAI's word.
 	code string
 	text string
@@ -22,13 +18,13 @@ type refusal struct {
 
 var (
 	refusals = [...]refusal{
-		missing:     {401, 16, "missing_api_key", "no API key or token was shown: send one as \"Authorization: Bearer ...\" or as your client library does"},
-		unknown:     {401, 16, "invalid_api_key", "the API key or token is not valid here"},
-		expired:     {401, 16, "token_expired", "the token has expired"},
-		unavailable: {503, 14, "", "it cannot be verified who calls, for now"},
-		forbidden:   {403, 7, "permission_denied", "the API key or token is valid, but not for this"},
+		missing:     {401, "missing_api_key", "no API key or token was shown: send one as \"Authorization: Bearer ...\" or as your client library does"},
+		unknown:     {401, "invalid_api_key", "the API key or token is not valid here"},
+		expired:     {401, "token_expired", "the token has expired"},
+		unavailable: {503, "", "it cannot be verified who calls, for now"},
+		forbidden:   {403, "permission_denied", "the API key or token is valid, but not for this"},
 	}
-	unusable = refusal{503, 14, "", "a policy of this route is not configured correctly"}
+	unusable = refusal{503, "", "a policy of this route is not configured correctly"}
 )
 
 // retryAfter is what clients are told to wait while the keys of an issuer cannot be had.
@@ -40,12 +36,7 @@ func (g *guard) refuse(x *exchange.Exchange, p *policy, r result) filter.Verdict
 	if p.invalid {
 		say = &unusable
 	}
-	switch {
-	case isGRPC(x):
-		replyGRPC(x, say)
-	default:
-		filter.Refuse(x, &ai.Error{Status: say.status, Code: say.code, Message: say.text})
-	}
+	filter.Refuse(x, &ai.Error{Status: say.status, Code: say.code, Message: say.text})
 	switch say.status {
 	case http.StatusUnauthorized:
 		x.Resp.Set("Www-Authenticate", p.challenge(r))
@@ -75,19 +66,4 @@ func (p *policy) challenge(r result) string {
 		return `Bearer realm="nantian"`
 	}
 	return `Bearer realm="nantian", error="invalid_token"`
-}
-
-func isGRPC(x *exchange.Exchange) bool {
-	return strings.HasPrefix(string(x.Req.ContentType()), "application/grpc")
-}
-
-// replyGRPC answers with a status of gRPC in the trailer, which every client of it reads.
-func replyGRPC(x *exchange.Exchange, say *refusal) {
-	if x.Web() != exchange.NoWeb {
-		x.ReplyGRPC(say.grpc, say.text)
-		return
-	}
-	x.ReplyBytes(http.StatusOK, "application/grpc", nil)
-	x.RespTrailer = append(x.RespTrailer,
-		exchange.Field{Name: "grpc-status", Value: strconv.Itoa(say.grpc)}, exchange.Field{Name: "grpc-message", Value: say.text})
 }

@@ -8,11 +8,21 @@ import (
 
 // GRPC says whether the request is one of gRPC: by HTTP/2, with its media type (gRPC over HTTP/2, Requests).
 func (x *Exchange) GRPC() bool {
-	if x.Proto != 2 {
-		return false
-	}
-	rest, ok := bytes.CutPrefix(x.Req.ContentType(), []byte("application/grpc"))
+	return x.Proto == 2 && IsGRPC(x.Req.ContentType())
+}
+
+// IsGRPC says whether a media type is that of gRPC. That of gRPC-Web is another.
+func IsGRPC(contentType []byte) bool {
+	rest, ok := bytes.CutPrefix(contentType, []byte("application/grpc"))
 	return ok && (len(rest) == 0 || rest[0] == '+' || rest[0] == ';')
+}
+
+// A backend that keeps the client's time too may end a call this much before the gateway's own clock does.
+const clockSlack = 20 * time.Millisecond
+
+// OutOfTime says whether a call of gRPC that its backend broke off had no time left: the backend has read the same grpc-timeout.
+func (x *Exchange) OutOfTime() bool {
+	return x.GRPCTimeout() > 0 && time.Until(x.Deadline) < clockSlack
 }
 
 // ReplyGRPC answers with a status of gRPC and nothing else (Trailers-Only; gRPC over HTTP/2, Responses). message is in the

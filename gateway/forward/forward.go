@@ -180,14 +180,6 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// A backend that keeps the client's time too may end a call this much before the gateway's own clock does.
-const clockSlack = 20 * time.Millisecond
-
-// outOfTime says whether a call of gRPC that its backend broke off had no time left: the backend has read the same grpc-timeout.
-func outOfTime(x *exchange.Exchange, e *upstream.Error) bool {
-	return e.Reason == upstream.ReasonReset && x.GRPCTimeout() > 0 && time.Until(x.Deadline) < clockSlack
-}
-
 // failure is what a client is told of a failed call.
 type failure struct {
 	status, grpc int
@@ -199,7 +191,7 @@ func (h *Handler) fail(x *exchange.Exchange, err error) {
 	f := failure{502, 14, "the backend did not answer"}
 	var ue *upstream.Error
 	if errors.As(err, &ue) {
-		if outOfTime(x, ue) {
+		if ue.Reason == upstream.ReasonReset && x.OutOfTime() {
 			ue = &upstream.Error{Reason: upstream.ReasonTimeout, Sent: ue.Sent, Err: ue.Err}
 		}
 		x.Note = "upstream: " + string(ue.Reason)

@@ -183,7 +183,7 @@ func TestBackendTimeoutIsRetried(t *testing.T) {
 func TestForwardedFor(t *testing.T) {
 	got := make(chan http.Header, 1)
 	c := backend(t, func(_ int64, _ http.ResponseWriter, r *http.Request) { got <- r.Header })
-	var trusted atomic.Pointer[[]netip.Prefix]
+	var trusted exchange.Proxies
 	h := New(Options{Cluster: c, Forwarded: Forwarded{Trusted: &trusted}})
 	f := func(wantFor, wantProto, wantHost string) {
 		t.Helper()
@@ -201,9 +201,9 @@ func TestForwardedFor(t *testing.T) {
 		}
 	}
 	f("192.0.2.1", "http", "example.com")
-	trusted.Store(&[]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")})
+	trusted.Set([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")})
 	f("a, b, 192.0.2.1", "https", "outer")
-	trusted.Store(&[]netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")})
+	trusted.Set([]netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")})
 	f("192.0.2.1", "http", "example.com")
 }
 

@@ -1,9 +1,6 @@
 package forward
 
 import (
-	"net/netip"
-	"sync/atomic"
-
 	"github.com/valyala/fasthttp"
 
 	"github.com/nantian-gw/nantian/gateway/exchange"
@@ -12,14 +9,14 @@ import (
 
 // Forwarded makes the fields that say whom a request is for (X-Forwarded-For, -Proto, -Host).
 type Forwarded struct {
-	// Trusted are proxies whose X-Forwarded fields are believed; nil: none. They may change at any time.
-	Trusted *atomic.Pointer[[]netip.Prefix]
+	// Trusted are proxies whose X-Forwarded fields are believed; nil: none.
+	Trusted *exchange.Proxies
 }
 
 // Set writes the fields into out, which is x's own head or a copy of it. What a client claims that is not a trusted proxy is
 // replaced.
 func (f Forwarded) Set(out *fasthttp.RequestHeader, x *exchange.Exchange) {
-	trusted := f.trusted(x.Client.Addr())
+	trusted := f.Trusted.Trust(x.Client.Addr())
 	var buf [128]byte
 	b := buf[:0]
 	if trusted {
@@ -38,20 +35,4 @@ func (f Forwarded) Set(out *fasthttp.RequestHeader, x *exchange.Exchange) {
 		h1.Clear(out, "X-Forwarded-Host")
 		out.SetBytesV("X-Forwarded-Host", x.Req.Host())
 	}
-}
-
-func (f Forwarded) trusted(a netip.Addr) bool {
-	if f.Trusted == nil {
-		return false
-	}
-	list := f.Trusted.Load()
-	if list == nil {
-		return false
-	}
-	for _, p := range *list {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
 }

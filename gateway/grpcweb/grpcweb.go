@@ -6,12 +6,10 @@
 package grpcweb
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/filter"
@@ -54,7 +52,7 @@ func (Filter) OnRequest(x *exchange.Exchange) filter.Verdict {
 
 // OnResponse makes the answer one of gRPC-Web. One that is not of gRPC stays as it is: its status says enough.
 func (Filter) OnResponse(x *exchange.Exchange) {
-	if x.Web() == exchange.NoWeb || !isGRPC(x.Resp.ContentType()) {
+	if x.Web() == exchange.NoWeb || !exchange.IsGRPC(x.Resp.ContentType()) {
 		return
 	}
 	way, early := x.WebAnswer(), headTrailer(x)
@@ -65,11 +63,6 @@ func (Filter) OnResponse(x *exchange.Exchange) {
 		return
 	}
 	x.RespBody = exchange.StreamBody(&answer{Stream: x.RespBody.Stream, x: x, way: way, early: early}, -1)
-}
-
-func isGRPC(contentType []byte) bool {
-	rest, ok := bytes.CutPrefix(contentType, []byte("application/grpc"))
-	return ok && (len(rest) == 0 || rest[0] == '+' || rest[0] == ';')
 }
 
 // headTrailer takes what is of the trailer out of the head.
@@ -126,17 +119,10 @@ func (a *answer) broken(err error) ([]byte, error) {
 		return nil, err
 	}
 	code, text := "14", "the backend broke off"
-	if ue.Reason == upstream.ReasonTimeout || ue.Reason == upstream.ReasonReset && outOfTime(a.x) {
+	if ue.Reason == upstream.ReasonTimeout || ue.Reason == upstream.ReasonReset && a.x.OutOfTime() {
 		code, text = "4", "the backend did not answer in time"
 	}
 	a.ended = true
 	a.x.Note = "upstream: " + text
 	return a.x.WebEnd(exchange.Trailer{{Name: "grpc-status", Value: code}, {Name: "grpc-message", Value: url.PathEscape(text)}}), nil
-}
-
-// clockSlack: a backend that keeps the client's time too may end a call this much before the gateway's own clock does.
-const clockSlack = 20 * time.Millisecond
-
-func outOfTime(x *exchange.Exchange) bool {
-	return !x.Deadline.IsZero() && time.Until(x.Deadline) < clockSlack
 }

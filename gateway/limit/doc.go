@@ -1,5 +1,5 @@
-// Package limit enforces TokenPolicies: it makes buckets of a request's key values, reserves what a call will probably use,
-// keeps reservations alive while the call runs, and settles what it has used.
+// Package limit enforces TokenPolicies, and what RoutePolicies say of requests: it makes buckets of a request's key values, reserves
+// what a call will probably use, keeps reservations alive while the call runs, and settles what it has used.
 //
 // It owns the store of limits (memory, or a Redis that replicas share), the queues of those who wait for room, and what is
 // learned of how much calls use. It must not import package llm, which says what a call is, or tables and servers.

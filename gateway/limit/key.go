@@ -102,7 +102,7 @@ const maxHops = 32
 // bits, which one client usually has to itself.
 func (l *Limits) client(x *exchange.Exchange) netip.Addr {
 	a := x.Client.Addr().Unmap()
-	if l.trusts(a) {
+	if l.Trusted.Trust(a) {
 		fields := x.Req.PeekAll("X-Forwarded-For")
 		for i, hops := len(fields)-1, 0; i >= 0; i-- {
 			rest := fields[i]
@@ -113,7 +113,7 @@ func (l *Limits) client(x *exchange.Exchange) netip.Addr {
 					return network(a)
 				}
 				a = hop.Unmap()
-				if !l.trusts(a) {
+				if !l.Trusted.Trust(a) {
 					return network(a)
 				}
 				rest = rest[:max(at, 0)]
@@ -131,22 +131,6 @@ func network(a netip.Addr) netip.Addr {
 		}
 	}
 	return a
-}
-
-func (l *Limits) trusts(a netip.Addr) bool {
-	if l.Trusted == nil {
-		return false
-	}
-	list := l.Trusted.Load()
-	if list == nil {
-		return false
-	}
-	for _, p := range *list {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
 }
 
 // appendClaim appends the value of a claim. A name is first taken as it is, since names such as https://example.com/team hold

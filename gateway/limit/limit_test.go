@@ -238,9 +238,9 @@ func (s *Set) With0(o *Set) *Set {
 	return s.With(o)
 }
 
-func trusted(cidr string) *atomic.Pointer[[]netip.Prefix] {
-	var p atomic.Pointer[[]netip.Prefix]
-	p.Store(&[]netip.Prefix{netip.MustParsePrefix(cidr)})
+func trusted(cidr string) *exchange.Proxies {
+	var p exchange.Proxies
+	p.Set([]netip.Prefix{netip.MustParsePrefix(cidr)})
 	return &p
 }
 

@@ -4,12 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/ratelimit"
 )
 
@@ -19,8 +19,8 @@ type Options struct {
 	Log *slog.Logger
 	// Observer makes the instruments; nil: none.
 	Observer Observer
-	// Trusted are proxies whose X-Forwarded-For is believed; nil: none. They may change at any time.
-	Trusted *atomic.Pointer[[]netip.Prefix]
+	// Trusted are proxies whose X-Forwarded-For is believed; nil: none.
+	Trusted *exchange.Proxies
 	// Redis is the URL of the store, as ParseURL reads it, and goes before what SetStore is told; empty: that.
 	Redis string
 	// Replicas is how many gateways share the store, and goes before what SetStore is told; 0: that, or 1.

@@ -99,7 +99,7 @@ func (f releaseFunc) Release() { f() }
 func (c *call) halted() *failure {
 	if c.expired() && !c.x.Gone() {
 		f := late()
-		f.err.Message, f.outcome, f.sick, f.neutral, f.causes = "the request's time was up while a prompt guard looked at it", "guard timeout", false, true, 0
+		f.err.Message, f.outcome, f.sick, f.neutral, f.causes = "the request's time was up while a prompt guard looked at it", "timeout", false, true, 0
 		return f
 	}
 	return gone()

@@ -131,8 +131,8 @@ var (
 	errOverflow   error = &Error{Reason: ReasonOverflow, Err: errors.New("too many requests in flight")}
 )
 
-// Do picks an endpoint and makes the call; a further attempt goes to another endpoint where there is one. A connection that cannot be made is tried at another endpoint, as long as
-// nothing was sent and the budget of retries allows it. Errors are *Error.
+// Do picks an endpoint and makes the call; a further attempt goes to another endpoint where there is one. A connection that cannot
+// be made is tried at another endpoint, as long as nothing was sent and the budget of retries allows it. Errors are *Error.
 func (c *Cluster) Do(x Canceler, call *Call) error {
 	c.budget.request()
 	call.wish.attempt(call.Affinity)

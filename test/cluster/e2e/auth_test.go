@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -45,12 +44,7 @@ func TestRevokedKey(t *testing.T) {
 	}
 	is := func(key string, want int) {
 		t.Helper()
-		eventually(t, func(ctx context.Context) error {
-			if got := status(ctx, key); got != want {
-				return fmt.Errorf("status %d, expected %d", got, want)
-			}
-			return nil
-		})
+		becomes(t, want, func() int { return status(t.Context(), key) })
 	}
 	is("sk-nobody-0123456789abcdef", 401)
 	is("sk-alice-0123456789abcdef", 200)

@@ -45,9 +45,7 @@ func TestChangesInterruptNothing(t *testing.T) {
 	}
 	streams.Wait()
 	mustServe(t, stop)
-	if got, err := accepted(t, ns); err != nil || got != "True/Accepted" {
-		t.Error(got, err)
-	}
+	routeCondition(t, ns, "models", "Accepted", "True/Accepted")
 }
 
 // change is something different each time: models, a provider's timeouts and headers, rules of the route, weights, a listener, a
@@ -115,20 +113,6 @@ spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: models}]
   rules: [{name: names, keywords: ["project aurora %d"], scan: [Request], action: Audit}]
 `, n)
-}
-
-func accepted(t *testing.T, namespace string) (string, error) {
-	r, err := get(within(t), "HTTPRoute", namespace, "models")
-	if err != nil {
-		return "", err
-	}
-	status, _ := r.Object["status"].(map[string]any)
-	parents, _ := status["parents"].([]any)
-	if len(parents) == 0 {
-		return "no parents", nil
-	}
-	list, _ := parents[0].(map[string]any)["conditions"].([]any)
-	return condition(r, list, "Accepted"), nil
 }
 
 // moving is what differs between equal answers: the time.
