@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -142,7 +143,7 @@ func (w *Writer) jobs(set *resources.Set, updates []status.Update) ([]job, error
 			if before != nil {
 				before.pass = w.pass
 			}
-			if before != nil && (v.GetResourceVersion() == before.version || v.GetResourceVersion() == before.base) && same(u, before.update) {
+			if before != nil && (v.GetResourceVersion() == before.version || v.GetResourceVersion() == before.base) && same(&u, &before.update) {
 				continue
 			}
 			j, err := w.job(k, ref, v, u, ok)
@@ -160,13 +161,15 @@ func (w *Writer) jobs(set *resources.Set, updates []status.Update) ([]job, error
 	return jobs, nil
 }
 
-// same says whether two updates say the same. Those of most routes are the very same from one translation to the next, which costs
-// nothing to see.
-func same(a, b status.Update) bool {
-	if len(a.Parents) > 0 && len(a.Parents) == len(b.Parents) && &a.Parents[0] == &b.Parents[0] {
-		a.Parents, b.Parents = nil, nil
-	}
-	return reflect.DeepEqual(a, b)
+// same says whether two updates of an object say the same.
+func same(a, b *status.Update) bool {
+	return sameList(a.Parents, b.Parents) && sameList(a.Conditions, b.Conditions) && sameList(a.Listeners, b.Listeners) &&
+		sameList(a.Addresses, b.Addresses) && sameList(a.Features, b.Features) && ptr.Equal(a.AttachedListenerSets, b.AttachedListenerSets)
+}
+
+// sameList compares lists. Those of most objects are the very same from one translation to the next, which costs nothing to see.
+func sameList[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || reflect.DeepEqual(a, b))
 }
 
 func (w *Writer) merger() merger { return merger{w.o.Controller, metav1.NewTime(w.o.Now())} }
