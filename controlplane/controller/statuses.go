@@ -27,16 +27,18 @@ func (c *Controller) writeStatuses(ctx context.Context) error {
 	return c.writer.Sync(ctx, view.Set, c.complete(view, answers))
 }
 
-// complete adds features of classes, and addresses and Programmed of Gateways.
+// complete adds features and SupportedVersion of classes, and addresses and Programmed of Gateways.
 func (c *Controller) complete(view *controlplane.View, answers map[string]acks.Group) []status.Update {
 	gateways := make(map[resources.Ref]translate.Gateway, len(view.Gateways))
 	for _, g := range view.Gateways {
 		gateways[resources.Ref{Group: schema.GatewayGroup, Kind: "Gateway", Namespace: g.Object.Namespace, Name: g.Object.Name}] = g
 	}
+	bundles := c.source.Bundles()
 	out := make([]status.Update, len(view.Statuses))
 	for i, u := range view.Statuses {
 		if u.Ref.Kind == "GatewayClass" {
 			u.Features = translate.SupportedFeatures()
+			u.Conditions = supportedVersion(u.Conditions, bundles)
 		}
 		if g, ok := gateways[u.Ref]; ok {
 			u = complete(u, live(view, g), provision.Addresses(view.Set, g), c.history.answer(g, answers[string(g.Group)]))

@@ -30,9 +30,9 @@ func (c *crds) run(ctx context.Context) {
 		informer, err := c.cache.GetInformer(ctx, definition(), cache.BlockUntilSynced(false))
 		if err == nil {
 			_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-				AddFunc:    func(o any) { c.tell(o, func(f *follower) chan struct{} { return f.arrived }) },
-				UpdateFunc: func(_, o any) { c.tell(o, func(f *follower) chan struct{} { return f.arrived }) },
-				DeleteFunc: func(o any) { c.tell(o, func(f *follower) chan struct{} { return f.left }) },
+				AddFunc:    func(o any) { c.tell(o, false) },
+				UpdateFunc: func(_, o any) { c.tell(o, false) },
+				DeleteFunc: func(o any) { c.tell(o, true) },
 			})
 		}
 		if err == nil {
@@ -51,19 +51,22 @@ func (c *crds) run(ctx context.Context) {
 
 // tell puts a token into the channels of the kinds that a CRD may define: which of its group it is its metadata does not say
 // but for the plural.
-func (c *crds) tell(o any, to func(*follower) chan struct{}) {
-	if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
-		o = gone.Obj
+func (c *crds) tell(o any, gone bool) {
+	if last, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+		o = last.Obj
 	}
 	m, ok := o.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return
 	}
+	if c.bundles.note(m, gone) {
+		c.store.touch()
+	}
 	plural, group, _ := strings.Cut(m.Name, ".")
 	for _, f := range c.kinds {
 		if f.kind.Group == group && pluralOf(f.kind.Kind) == plural {
 			select {
-			case to(f) <- struct{}{}:
+			case f.told(gone) <- struct{}{}:
 			default:
 			}
 		}

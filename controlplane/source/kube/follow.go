@@ -25,6 +25,14 @@ func newFollower(s *Source, k resources.Kind) *follower {
 	return &follower{Source: s, kind: k, settled: make(chan struct{}), arrived: make(chan struct{}, 1), left: make(chan struct{}, 1)}
 }
 
+// told is the channel for a CRD that has come, or gone.
+func (f *follower) told(gone bool) chan struct{} {
+	if gone {
+		return f.left
+	}
+	return f.arrived
+}
+
 // hopeful is for how long a kind is tried whose CRD has arrived: until it is served takes a moment.
 const hopeful = time.Minute
 

@@ -68,6 +68,8 @@ type Source struct {
 	store *store
 	kinds []*follower
 	ready atomic.Bool
+
+	bundles bundles
 }
 
 var _ source.Source = (*Source)(nil)

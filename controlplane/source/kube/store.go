@@ -115,6 +115,14 @@ func (s *store) drop(gk k8sschema.GroupKind) {
 	}
 }
 
+// touch makes a set although no object has changed: something beside them has.
+func (s *store) touch() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rest = true
+	s.tell()
+}
+
 func (s *store) tell() {
 	select {
 	case s.news <- struct{}{}:
