@@ -144,6 +144,7 @@ func (w *Writer) jobs(set *resources.Set, updates []status.Update) ([]job, error
 				before.pass = w.pass
 			}
 			if before != nil && (v.GetResourceVersion() == before.version || v.GetResourceVersion() == before.base) && same(&u, &before.update) {
+				before.update = u // the next is compared with this one
 				continue
 			}
 			j, err := w.job(k, ref, v, u, ok)
