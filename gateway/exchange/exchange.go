@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -34,6 +35,26 @@ type RouteInfo struct {
 	Kind, Route string
 	// Rule is the rule's own name, or its index in decimal.
 	Rule string
+	// Memo is for the observer; nil: it finds its instruments anew each time.
+	Memo *Memo
+}
+
+// Memo keeps what an observer has made of a route, for as long as the route lives. It is safe for concurrent use.
+type Memo struct{ v atomic.Value }
+
+// Get is what was kept; nil: nothing.
+func (m *Memo) Get() any {
+	if m == nil {
+		return nil
+	}
+	return m.v.Load()
+}
+
+// Keep keeps a value, which is always of one type.
+func (m *Memo) Keep(v any) {
+	if m != nil {
+		m.v.Store(v)
+	}
 }
 
 // Exchange is one request and its response. It belongs to the goroutine that serves the request and is pooled: nothing

@@ -16,23 +16,46 @@ type Forwarded struct {
 // Set writes the fields into out, which is x's own head or a copy of it. What a client claims that is not a trusted proxy is
 // replaced.
 func (f Forwarded) Set(out *fasthttp.RequestHeader, x *exchange.Exchange) {
-	trusted := f.Trusted.Trust(x.Client.Addr())
 	var buf [128]byte
+	if !claimed(out) { // most clients say nothing, and fields that are not there need not be looked for
+		out.AddBytesV(forwardedFor, x.Client.Addr().AppendTo(buf[:0]))
+		out.Add(forwardedProto, x.Scheme)
+		out.AddBytesV(forwardedHost, x.Req.Host())
+		return
+	}
+	trusted := f.Trusted.Trust(x.Client.Addr())
 	b := buf[:0]
 	if trusted {
-		for _, prior := range x.Req.PeekAll("X-Forwarded-For") {
+		for _, prior := range x.Req.PeekAll(forwardedFor) {
 			b = append(append(b, prior...), ", "...)
 		}
 	}
 	b = x.Client.Addr().AppendTo(b)
-	h1.Clear(out, "X-Forwarded-For")
-	out.SetBytesV("X-Forwarded-For", b)
-	if !trusted || len(out.Peek("X-Forwarded-Proto")) == 0 {
-		h1.Clear(out, "X-Forwarded-Proto")
-		out.Set("X-Forwarded-Proto", x.Scheme)
+	h1.Clear(out, forwardedFor)
+	out.SetBytesV(forwardedFor, b)
+	if !trusted || len(out.Peek(forwardedProto)) == 0 {
+		h1.Clear(out, forwardedProto)
+		out.Set(forwardedProto, x.Scheme)
 	}
-	if !trusted || len(out.Peek("X-Forwarded-Host")) == 0 {
-		h1.Clear(out, "X-Forwarded-Host")
-		out.SetBytesV("X-Forwarded-Host", x.Req.Host())
+	if !trusted || len(out.Peek(forwardedHost)) == 0 {
+		h1.Clear(out, forwardedHost)
+		out.SetBytesV(forwardedHost, x.Req.Host())
 	}
+}
+
+const (
+	forwardedFor   = "X-Forwarded-For"
+	forwardedProto = "X-Forwarded-Proto"
+	forwardedHost  = "X-Forwarded-Host"
+)
+
+// claimed says whether a head has one of the fields.
+func claimed(h *fasthttp.RequestHeader) bool {
+	for name := range h.All() {
+		switch string(name) {
+		case forwardedFor, forwardedProto, forwardedHost:
+			return true
+		}
+	}
+	return false
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -120,8 +121,7 @@ func (l *AccessLog) add(appendTo func([]byte) []byte) {
 type line struct{ b []byte }
 
 func appendLine(dst []byte, x *exchange.Exchange, status int, sent int64, took time.Duration) []byte {
-	l := line{append(dst, `{"time":"`...)}
-	l.b = append(x.Start.UTC().AppendFormat(l.b, "2006-01-02T15:04:05.000Z"), '"')
+	l := newLine(dst, x.Start)
 	var room [64]byte
 	l.bytes("client", x.Client.Addr().AppendTo(room[:0]))
 	l.bytes("method", x.Req.Method())
@@ -142,6 +142,30 @@ func appendLine(dst []byte, x *exchange.Exchange, status int, sent int64, took t
 	return append(l.b, "}\n"...)
 }
 
+// newLine begins a line with its time, in milliseconds (RFC 3339).
+func newLine(dst []byte, t time.Time) line {
+	dst = append(append(dst, `{"time":"`...), secondOf(t)...)
+	ms := t.Nanosecond() / 1e6
+	return line{append(dst, '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z', '"')}
+}
+
+// second is the text of the second that was asked for last: most lines are of the same one.
+var second atomic.Pointer[secondText]
+
+type secondText struct {
+	unix int64
+	text []byte
+}
+
+func secondOf(t time.Time) []byte {
+	if s := second.Load(); s != nil && s.unix == t.Unix() {
+		return s.text
+	}
+	s := &secondText{unix: t.Unix(), text: t.UTC().AppendFormat(nil, "2006-01-02T15:04:05")}
+	second.Store(s)
+	return s.text
+}
+
 func protocol(x *exchange.Exchange) string {
 	switch {
 	case x.Proto == 2:
@@ -154,10 +178,11 @@ func protocol(x *exchange.Exchange) string {
 
 func (l *line) route(x *exchange.Exchange) {
 	if r := x.Route; r != nil {
-		l.optional("gateway", r.Gateway)
-		l.optional("listener", r.Listener)
-		l.optional("route", r.Route)
-		l.optional("rule", r.Rule)
+		if kept, ok := r.Memo.Get().(*routeMeter); ok {
+			l.b = append(l.b, kept.line...)
+		} else {
+			l.b = append(l.b, routeMembers(r)...)
+		}
 	}
 	l.optional("backend", x.Backend)
 }
@@ -251,10 +276,18 @@ func (l *line) int(name string, v int64) {
 	l.b = strconv.AppendInt(l.b, v, 10)
 }
 
-// millis writes a duration in milliseconds with three decimals.
+// millis writes a duration in milliseconds with up to three decimals.
 func (l *line) millis(name string, d time.Duration) {
 	l.name(name)
-	l.b = strconv.AppendFloat(l.b, float64(d.Microseconds())/1000, 'f', -1, 64)
+	us := max(d.Microseconds(), 0)
+	l.b = strconv.AppendInt(l.b, us/1000, 10)
+	if us %= 1000; us == 0 {
+		return
+	}
+	l.b = append(l.b, '.', byte('0'+us/100), byte('0'+us/10%10), byte('0'+us%10))
+	for l.b[len(l.b)-1] == '0' {
+		l.b = l.b[:len(l.b)-1]
+	}
 }
 
 // appendUSD writes billionths of a dollar in dollars, without rounding.

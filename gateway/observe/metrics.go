@@ -88,17 +88,20 @@ func (m *Metrics) Handler() http.Handler {
 // Registry is where the instruments are registered.
 func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
 
+// noRoute has what no route matched. It keeps nothing, since there may be several observers.
 var noRoute = exchange.RouteInfo{}
 
 // record counts one exchange.
 func (m *Metrics) record(x *exchange.Exchange, status int, sent int64, took time.Duration) {
-	r := x.Route
+	m.of(routeOf(x.Route)).count(x.Backend, status, sent, took)
+}
+
+// routeOf is a route, or the one without a name.
+func routeOf(r *exchange.RouteInfo) *exchange.RouteInfo {
 	if r == nil {
-		r = &noRoute
+		return &noRoute
 	}
-	m.requests.WithLabelValues(r.Gateway, r.Route, x.Backend, code(status)).Inc()
-	m.durations.WithLabelValues(r.Gateway, r.Route).Observe(took.Seconds())
-	m.sent.WithLabelValues(r.Gateway, r.Route).Add(float64(sent))
+	return r
 }
 
 // code is a status as a label, without allocating for those that exist.
@@ -174,6 +177,7 @@ type Meter struct {
 	m               *modelMetrics
 	provider, model string
 
+	ok                                                    prometheus.Counter // attempts that succeeded: most
 	firstToken, between, duration, usageIn, usageOut, off prometheus.Observer
 	fallbacks, estimated, cost, unpriced                  prometheus.Counter
 	streams                                               prometheus.Gauge
@@ -186,6 +190,7 @@ var tokenTypes = [5]string{"input", "cached_input", "cache_write", "output", "re
 func (m *Metrics) Target(provider, model string) *Meter {
 	mm := &m.model
 	t := &Meter{m: mm, provider: provider, model: model,
+		ok:         mm.attempts.WithLabelValues(provider, model, attemptOK),
 		firstToken: mm.firstToken.WithLabelValues(provider, model),
 		between:    mm.between.WithLabelValues(provider, model),
 		duration:   mm.durations.WithLabelValues(provider, model),
@@ -204,9 +209,16 @@ func (m *Metrics) Target(provider, model string) *Meter {
 	return t
 }
 
+// attemptOK is the outcome of most attempts.
+const attemptOK = "ok"
+
 // Attempt counts a call.
 func (t *Meter) Attempt(outcome string, took time.Duration) {
-	t.m.attempts.WithLabelValues(t.provider, t.model, outcome).Inc()
+	if outcome == attemptOK {
+		t.ok.Inc()
+	} else {
+		t.m.attempts.WithLabelValues(t.provider, t.model, outcome).Inc()
+	}
 	t.duration.Observe(took.Seconds())
 }
 

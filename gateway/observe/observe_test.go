@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http/httptest"
@@ -58,7 +59,7 @@ func TestAccessLogLine(t *testing.T) {
 	l := NewAccessLog(&b, func() { t.Error("dropped") })
 	x := request("/v1/chat", "example.com", "")
 	defer exchange.Release(x)
-	x.Route = &exchange.RouteInfo{Gateway: "default/gw", Listener: "http", Route: "default/chat", Rule: "0"}
+	x.Route = &exchange.RouteInfo{Gateway: "default/gw", Listener: "http", Route: "default/chat", Rule: "0", Memo: new(exchange.Memo)}
 	x.Backend = "default/openai"
 	x.LLM = &ai.Exchange{Usage: ai.Usage{Known: true, Input: 7, Output: 3}}
 	l.record(x, 200, 42, 1500*time.Microsecond)
@@ -73,6 +74,57 @@ func TestAccessLogLine(t *testing.T) {
 		if got[name] != want {
 			t.Errorf("%s is %v, want %v", name, got[name], want)
 		}
+	}
+}
+
+// Durations are milliseconds with as many decimals as they have, three at most.
+func TestMillis(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0", time.Microsecond: "0.001", 10 * time.Microsecond: "0.01", 1500 * time.Microsecond: "1.5", 2 * time.Second: "2000", 999: "0", -time.Second: "0",
+	} {
+		var l line
+		if l.millis("x", d); string(l.b) != `,"x":`+want {
+			t.Errorf("%s: %s, want %s", d, l.b, want)
+		}
+	}
+}
+
+// What is kept of a route is what would be found without, for each of its answers; a line of it does not allocate.
+func TestRoutesAreRemembered(t *testing.T) {
+	o := &Observer{Metrics: NewMetrics(), Log: slog.New(slog.DiscardHandler)}
+	kept := &exchange.RouteInfo{Gateway: "default/gw", Listener: "http", Route: "default/kept", Rule: "0", Memo: new(exchange.Memo)}
+	other := *kept
+	other.Memo = nil
+	x := request("/", "h", "")
+	defer exchange.Release(x)
+	var lines [2][]byte
+	for i, r := range []*exchange.RouteInfo{kept, &other} {
+		x.Route = r
+		for n := range 3 * maxAnswers {
+			x.Backend = fmt.Sprint("b", n/2)
+			x.Resp.SetStatusCode(200 + n%2)
+			o.Finished(x, 10)
+		}
+		lines[i] = appendLine(nil, x, 200, 5, time.Millisecond)
+	}
+	if !bytes.Equal(lines[0], lines[1]) || !bytes.Contains(lines[0], []byte(`"route":"default/kept","rule":"0"`)) {
+		t.Errorf("%s\n%s", lines[0], lines[1])
+	}
+	families, err := o.Registry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "nantian_requests_total" && m.GetCounter().GetValue() != 2 {
+				t.Errorf("%v, want two of each", m)
+			}
+		}
+	}
+	x.Route, x.Backend = kept, "b0"
+	x.Resp.SetStatusCode(200)
+	if n := testing.AllocsPerRun(100, func() { o.Finished(x, 10) }); n > 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

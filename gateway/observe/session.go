@@ -5,7 +5,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/nantian-gw/nantian/gateway/exchange"
 	"github.com/nantian-gw/nantian/gateway/l4"
 )
 
@@ -36,23 +35,16 @@ func (m *sessionMetrics) all() []prometheus.Collector {
 	return []prometheus.Collector{m.total, m.open, m.durations, m.bytes, m.dropped}
 }
 
-func routeOf(s *l4.Session) *exchange.RouteInfo {
-	if s.Route == nil {
-		return &noRoute
-	}
-	return s.Route
-}
-
 // SessionOpened implements l4.Observer.
 func (o *Observer) SessionOpened(s *l4.Session) {
-	r := routeOf(s)
+	r := routeOf(s.Route)
 	o.session.open.WithLabelValues(r.Gateway, r.Route, s.Protocol).Inc()
 }
 
 // SessionEnded implements l4.Observer.
 func (o *Observer) SessionEnded(s *l4.Session, opened bool) {
 	took := time.Since(s.Start)
-	r, m := routeOf(s), &o.session
+	r, m := routeOf(s.Route), &o.session
 	if opened {
 		m.open.WithLabelValues(r.Gateway, r.Route, s.Protocol).Dec()
 		m.durations.WithLabelValues(r.Gateway, r.Route).Observe(took.Seconds())
@@ -70,8 +62,7 @@ func (o *Observer) DatagramDropped(why l4.Drop) { o.session.dropped.WithLabelVal
 
 // appendSession is the line of a session.
 func appendSession(dst []byte, s *l4.Session, took time.Duration) []byte {
-	l := line{append(dst, `{"time":"`...)}
-	l.b = append(s.Start.UTC().AppendFormat(l.b, "2006-01-02T15:04:05.000Z"), '"')
+	l := newLine(dst, s.Start)
 	var room [64]byte
 	l.bytes("client", s.Client.Addr().AppendTo(room[:0]))
 	l.text("protocol", s.Protocol)

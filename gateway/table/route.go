@@ -203,6 +203,7 @@ func (b *routeBuilder) rule(l *xdsv1.Listener, s *ruleSpec, kind string) (*Rule,
 	r := &Rule{RouteInfo: exchange.RouteInfo{
 		Gateway: l.GetGateway(), Listener: l.GetName(),
 		Kind: kind, Route: b.route.msg.GetNamespace() + "/" + b.route.msg.GetName(), Rule: s.name,
+		Memo: new(exchange.Memo),
 	}}
 	if r.Rule == "" {
 		r.Rule = strconv.Itoa(s.index)
