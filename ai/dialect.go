@@ -9,6 +9,9 @@ type Dialect interface {
 	Peek(op Op, body []byte, r *Request) error
 	// DecodeChat decodes OpChat, OpCompletion and OpCountTokens. Errors are *Error of status 400 that name the parameter.
 	DecodeChat(op Op, body []byte) (*Chat, error)
+	// ReadPlain reads a chat of nothing but text into p, which is empty, without decoding it; false: it is another one, or malformed, and
+	// what is in p means nothing.
+	ReadPlain(op Op, body []byte, p *Plain) bool
 	// DecodeEmbed decodes OpEmbeddings.
 	DecodeEmbed(body []byte) (*EmbedRequest, error)
 

@@ -3,6 +3,7 @@ package llm
 import (
 	"encoding/base64"
 	"strings"
+	"sync"
 
 	"github.com/nantian-gw/nantian/ai"
 	"github.com/nantian-gw/nantian/tokenizer"
@@ -42,6 +43,34 @@ func Count(tok tokenizer.Tokenizer, rules chat.Rules, x *ai.Exchange) (Prompt, e
 		n, err := embedded(tok, x)
 		return Prompt{Parts: chat.Parts{Text: n}, Plain: true}, err
 	}
+	if parts, ok := countPlain(tok, x); ok {
+		return Prompt{Parts: parts, Plain: true}, nil
+	}
+	return countAll(tok, rules, x)
+}
+
+var plains = sync.Pool{New: func() any { return new(ai.Plain) }}
+
+// countPlain counts a chat of nothing but text from its bytes, which is what most are, without an allocation.
+func countPlain(tok tokenizer.Tokenizer, x *ai.Exchange) (chat.Parts, bool) {
+	p := plains.Get().(*ai.Plain)
+	defer func() { p.Reset(); plains.Put(p) }()
+	if !x.Client.ReadPlain(x.Op, x.Request.Raw, p) {
+		return chat.Parts{}, false
+	}
+	parts := chat.New()
+	for i := range p.Messages {
+		m := &p.Messages[i]
+		parts.Turn(tok, roleNames[m.Role], m.Name)
+		for _, text := range m.Texts {
+			parts.Say(tok, text)
+		}
+	}
+	return parts, true
+}
+
+// countAll counts any chat, decoded.
+func countAll(tok tokenizer.Tokenizer, rules chat.Rules, x *ai.Exchange) (Prompt, error) {
 	c, err := x.Chat()
 	if err != nil {
 		return Prompt{}, err
@@ -82,6 +111,14 @@ type prompt struct {
 var roles = [...]string{
 	ai.RoleSystem: "system", ai.RoleDeveloper: "developer", ai.RoleUser: "user", ai.RoleAssistant: "assistant", ai.RoleTool: "tool",
 }
+
+// roleNames are the same as bytes.
+var roleNames = func() (names [len(roles)][]byte) {
+	for i, r := range roles {
+		names[i] = []byte(r)
+	}
+	return names
+}()
 
 func (p *prompt) message(m *ai.Message) {
 	to := chat.Message{Role: roles[m.Role], Name: m.Name}

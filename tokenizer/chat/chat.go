@@ -74,7 +74,7 @@ func (p Parts) Total() int { return p.Text + p.Framing + p.Calls + p.Tools + p.I
 
 // Count returns the input tokens of a request.
 func Count(c Counter, rules Rules, r *Request) Parts {
-	p := Parts{Framing: perReply}
+	p := New()
 	for i := range r.Messages {
 		p.message(c, rules, &r.Messages[i])
 	}
@@ -89,13 +89,24 @@ func Count(c Counter, rules Rules, r *Request) Parts {
 	return p
 }
 
-func (p *Parts) message(c Counter, rules Rules, m *Message) {
-	p.Framing += perMessage + text(c, m.Role)
-	if m.Name != "" {
-		p.Framing += perName + text(c, m.Name)
+// New returns what a request without messages costs. Turn and Say add to it what has no more than text.
+func New() Parts { return Parts{Framing: perReply} }
+
+// Turn adds what stands around a message. The name is empty as a rule.
+func (p *Parts) Turn(c Counter, role, name []byte) {
+	p.Framing += perMessage + c.Count(role)
+	if len(name) > 0 {
+		p.Framing += perName + c.Count(name)
 	}
+}
+
+// Say adds a text of a message.
+func (p *Parts) Say(c Counter, text []byte) { p.Text += c.Count(text) }
+
+func (p *Parts) message(c Counter, rules Rules, m *Message) {
+	p.Turn(c, []byte(m.Role), []byte(m.Name))
 	for _, t := range m.Texts {
-		p.Text += c.Count(t)
+		p.Say(c, t)
 	}
 	for _, i := range m.Images {
 		p.Images += rules.Image.Count(i)
