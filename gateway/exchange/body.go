@@ -32,6 +32,13 @@ type Interrupter interface {
 	Interrupt()
 }
 
+// Direct is a Stream that can read into the caller's memory, which saves a copy of large bodies.
+type Direct interface {
+	// ReadDirect reads the next bytes into p where that is worth it. 0 without an error: it is not, and Next is to be called. The end is
+	// told by Next alone.
+	ReadDirect(p []byte) (int, error)
+}
+
 // ErrClosed is returned by a stream that was closed before its end.
 var ErrClosed = errors.New("body closed before its end")
 
@@ -101,14 +108,25 @@ func (x *Exchange) ReadBody(limit int64) ([]byte, error) {
 // length that a client claims costs nothing.
 func AppendStream(dst []byte, body *Body, limit int64) ([]byte, error) {
 	start := len(dst)
+	direct, _ := body.Stream.(Direct)
 	for {
-		p, err := body.Stream.Next()
 		n := int64(len(dst) - start)
+		if direct != nil && body.Length > n && body.Length <= limit {
+			dst = slices.Grow(dst, more(body, n))
+			m, err := direct.ReadDirect(dst[len(dst):cap(dst)])
+			if dst = dst[:len(dst)+m]; err != nil {
+				return dst, err
+			}
+			if m > 0 {
+				continue
+			}
+		}
+		p, err := body.Stream.Next()
 		if n+int64(len(p)) > limit {
 			return dst, &TooLargeError{Limit: limit}
 		}
 		if len(dst)+len(p) > cap(dst) {
-			dst = slices.Grow(dst, max(len(p), int(min(body.Length-n, 3*n+firstGrow))))
+			dst = slices.Grow(dst, max(len(p), more(body, n)))
 		}
 		dst = append(dst, p...)
 		if errors.Is(err, io.EOF) {
@@ -119,6 +137,9 @@ func AppendStream(dst []byte, body *Body, limit int64) ([]byte, error) {
 		}
 	}
 }
+
+// more is for how many bytes there is to be room when n have come.
+func more(body *Body, n int64) int { return int(max(0, min(body.Length-n, 3*n+firstGrow))) }
 
 // firstGrow is how much of a known length is believed before anything has come, in bytes.
 const firstGrow = 64 << 10

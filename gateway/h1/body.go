@@ -35,7 +35,10 @@ type Body struct {
 	err      error
 }
 
-var _ exchange.Stream = (*Body)(nil)
+var (
+	_ exchange.Stream = (*Body)(nil)
+	_ exchange.Direct = (*Body)(nil)
+)
 
 // Reset makes b read a body of length (or Chunked, UntilClose) from r.
 func (b *Body) Reset(r *Reader, length int64, trailer *exchange.Trailer, end func(error)) {
@@ -66,10 +69,7 @@ func (b *Body) Next() ([]byte, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	if b.pending > 0 {
-		b.r.br.Discard(b.pending)
-		b.pending = 0
-	}
+	b.discard()
 	p, err := b.next()
 	if err == io.EOF || err != nil && !isTimeout(err) {
 		b.finish(err)
@@ -124,6 +124,36 @@ func (b *Body) bigPiece(left *int64) ([]byte, error) {
 	return nil, b.eof(err)
 }
 
+// ReadDirect implements exchange.Direct: what is left of a large body of known length is not read through a buffer.
+func (b *Body) ReadDirect(p []byte) (int, error) {
+	if !b.direct() || len(p) < smallBuffer {
+		return 0, nil
+	}
+	b.discard()
+	n, err := b.r.br.Read(p[:min(int64(len(p)), b.length)])
+	b.length -= int64(n)
+	if n > 0 {
+		return n, nil
+	}
+	if err = b.eof(err); err != nil && !isTimeout(err) {
+		b.finish(err)
+	}
+	return 0, err
+}
+
+// direct says whether so much is left, and nothing of it in the buffer, that reading past the buffer is worth it.
+func (b *Body) direct() bool {
+	return b.err == nil && !b.chunked && b.length >= smallBuffer && b.r.br.Buffered() == b.pending
+}
+
+// discard lets the last piece go.
+func (b *Body) discard() {
+	if b.pending > 0 {
+		b.r.br.Discard(b.pending)
+		b.pending = 0
+	}
+}
+
 // eof makes the end of the connection an error unless it is how this body ends.
 func (b *Body) eof(err error) error {
 	if err == io.EOF && b.length != UntilClose {
@@ -146,10 +176,7 @@ func (b *Body) Close() error {
 
 func (b *Body) finish(err error) {
 	b.err = err
-	if b.pending > 0 {
-		b.r.br.Discard(b.pending)
-		b.pending = 0
-	}
+	b.discard()
 	if b.big != nil {
 		bigBuffers.Put(b.big)
 		b.big = nil

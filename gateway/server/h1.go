@@ -272,6 +272,7 @@ type clientBody struct {
 
 var (
 	_ exchange.Stream      = (*clientBody)(nil)
+	_ exchange.Direct      = (*clientBody)(nil)
 	_ exchange.Interrupter = (*clientBody)(nil)
 )
 
@@ -283,17 +284,36 @@ func (b *clientBody) Next() ([]byte, error) {
 			return nil, err
 		}
 	}
-	if !b.c.body.Buffered() {
-		b.c.readBy(time.Now().Add(b.timeout), time.Second)
-		if b.interrupted.Load() {
-			b.c.c.SetReadDeadline(past)
-		}
-	}
+	b.patience()
 	p, err := b.c.body.Next()
 	if err != nil && err != io.EOF {
 		b.c.body.Close()
 	}
 	return p, err
+}
+
+// ReadDirect implements exchange.Direct.
+func (b *clientBody) ReadDirect(p []byte) (int, error) {
+	if b.expect {
+		return 0, nil
+	}
+	b.patience()
+	n, err := b.c.body.ReadDirect(p)
+	if err != nil {
+		b.c.body.Close()
+	}
+	return n, err
+}
+
+// patience bounds the wait for what is not there yet.
+func (b *clientBody) patience() {
+	if b.c.body.Buffered() {
+		return
+	}
+	b.c.readBy(time.Now().Add(b.timeout), time.Second)
+	if b.interrupted.Load() {
+		b.c.c.SetReadDeadline(past)
+	}
 }
 
 // Buffered says whether Next will return without a wait.
