@@ -107,6 +107,10 @@ bench: build ## the gateway against a bare fasthttp proxy, in one run
 bench-peers: build ## bench with nginx, HAProxy and whatever else benchmarks/peers describes and is installed
 	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian -peers .
 
+.PHONY: bench-many
+bench-many: build ## 9,000 open streams by HTTP/1.1, then 20,000 of gRPC, through the gateway and a bare proxy (four minutes, 20,000 descriptors)
+	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian -many
+
 .PHONY: bench-page
 bench-page: build ## bench, and write docs/benchmarks: a table and plots (a quarter of an hour; nothing else should run)
 	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian -page $(CURDIR)/docs/benchmarks

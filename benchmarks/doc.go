@@ -5,7 +5,10 @@
 //	go run . -quick                       a minute, to see that it works
 //	go run . -results after.txt           a table, and a file for benchstat
 //	go run . -only 'chat' -rounds 7       some scenarios, more precisely
+//	go run . -many                        9,000 streams by HTTP/1.1 and 20,000 of gRPC, held for a while
 //	benchstat before.txt after.txt
+//
+// fasthttp does not speak HTTP/2: there the bare proxy is that of Go's standard library. Limits in Redis need a redis-server on PATH.
 //
 // Gateway and proxy are processes of their own: CPU time and memory are theirs alone, from the operating system (Linux).
 // On a shared machine CPU per request is the steadiest figure, and ratios between subjects of one run are what to quote.

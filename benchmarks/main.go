@@ -23,7 +23,7 @@ type options struct {
 	gateway, only, output, results, profiles, page, peers string
 	rounds, streams                                       int
 	warm, duration, hold, soak                            time.Duration
-	quick                                                 bool
+	quick, many                                           bool
 }
 
 func main() {
@@ -35,11 +35,8 @@ func main() {
 
 // run measures, or plays one of the other parts: the program starts itself for them.
 func run(args []string) error {
-	if len(args) == 2 && args[0] == "upstream" {
-		return serve(args[1], upstream.Serve)
-	}
-	if len(args) == 3 && args[0] == "proxy" {
-		return serve(args[1], func(ln net.Listener) error { return bareproxy.Serve(ln, args[2]) })
+	if part := partOf(args); part != nil {
+		return serve(args[1], part)
 	}
 	o, err := parse(args)
 	if err != nil {
@@ -48,6 +45,21 @@ func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return o.run(ctx)
+}
+
+// partOf is the other part that arguments ask for; nil: they are of a measurement.
+func partOf(args []string) func(net.Listener) error {
+	switch {
+	case len(args) == 2 && args[0] == "upstream":
+		return upstream.Serve
+	case len(args) == 2 && args[0] == "upstream-h2":
+		return upstream.ServeH2
+	case len(args) == 3 && args[0] == "proxy":
+		return func(ln net.Listener) error { return bareproxy.Serve(ln, args[2]) }
+	case len(args) == 3 && args[0] == "proxy-h2":
+		return func(ln net.Listener) error { return bareproxy.ServeH2(ln, args[2]) }
+	}
+	return nil
 }
 
 func serve(addr string, f func(net.Listener) error) error {
@@ -74,12 +86,16 @@ func parse(args []string) (*options, error) {
 	f.DurationVar(&o.duration, "duration", 2*time.Second, "how long each measurement takes")
 	f.DurationVar(&o.hold, "hold", 6*time.Second, "how long idle streams are held")
 	f.DurationVar(&o.soak, "soak", 0, "in place of all that: keep the gateway busy for so long, and see that its memory stays")
+	f.BoolVar(&o.many, "many", false, "in place of all that: open 9,000 streams by HTTP/1.1 and 20,000 of gRPC (20,000 descriptors for each process)")
 	f.BoolVar(&o.quick, "quick", false, "one round of short measurements, to see that it works")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
 	if o.quick {
 		o.rounds, o.warm, o.duration, o.hold = 1, 100*time.Millisecond, 400*time.Millisecond, 3*time.Second
+	}
+	if o.many { // a third of a minute to open them, and then a while
+		o.rounds, o.hold = 1, 40*time.Second
 	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
@@ -135,7 +151,11 @@ func (o *options) scenarios() ([]scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-only: %w", err)
 	}
-	list := slices.DeleteFunc(scenarios(o), func(s scenario) bool { return !re.MatchString(s.Name) })
+	all := scenarios
+	if o.many {
+		all = many
+	}
+	list := slices.DeleteFunc(all(o), func(s scenario) bool { return !re.MatchString(s.Name) })
 	if len(list) == 0 {
 		return nil, fmt.Errorf("-only %q matches no scenario", o.only)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"time"
@@ -39,8 +40,9 @@ func (o *options) measure(ctx context.Context, list []scenario) (*Report, error)
 		return nil, err
 	}
 	defer b.close()
+	list, missing := possible(list)
 	r := newReport(b.subjects, list)
-	r.Missing = b.missing
+	r.Missing = append(missing, b.missing...)
 	for round := range o.rounds {
 		for i := range list {
 			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, o.rounds, list[i].Name)
@@ -58,12 +60,30 @@ func (o *options) measure(ctx context.Context, list []scenario) (*Report, error)
 	return r, nil
 }
 
+// possible leaves out scenarios whose programs are not installed.
+func possible(list []scenario) (out []scenario, missing []string) {
+	if _, err := exec.LookPath(redisServer); err == nil {
+		return list, nil
+	}
+	for _, s := range list {
+		if s.redis {
+			missing = append(missing, s.Name)
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out, missing
+}
+
 // one measures one subject once.
 func (b *bench) one(ctx context.Context, s *scenario, name string) (Figures, error) {
 	if s.memory {
 		return b.memory(ctx, s, name)
 	}
-	sub := b.running[name]
+	sub, err := b.get(ctx, s.as(name))
+	if err != nil {
+		return Figures{}, err
+	}
 	profile := b.profile(s, sub)
 	defer profile()
 	var before, after time.Duration
@@ -106,13 +126,12 @@ func (b *bench) memory(ctx context.Context, s *scenario, name string) (Figures, 
 	if name == direct {
 		return Figures{}, nil
 	}
-	sub, err := b.start(ctx, name)
+	sub, err := b.start(ctx, s.as(name))
 	if err != nil {
 		return Figures{}, err
 	}
 	defer sub.proc.Stop()
-	warm := *s
-	warm.conns, warm.events, warm.body = 1, 1, chatBody("stream-1-1ms", 1<<10, true)
+	warm := s.short()
 	if _, err := load.Run(ctx, warm.job(sub.addr, b.o), func() {}, func() {}); err != nil {
 		return Figures{}, err
 	}
@@ -135,11 +154,23 @@ func (b *bench) memory(ctx context.Context, s *scenario, name string) (Figures, 
 	return f, failure(res)
 }
 
+// short is the scenario with one request that ends at once.
+func (s *scenario) short() scenario {
+	warm := *s
+	warm.conns, warm.events = 1, 1
+	if s.h2 {
+		warm.path = "/bench.Echo/stream-1-1ms"
+	} else {
+		warm.body = chatBody("stream-1-1ms", 1<<10, true)
+	}
+	return warm
+}
+
 var notWord = regexp.MustCompile(`[^a-zA-Z0-9]+`)
 
 // profile starts a CPU profile of the gateway, if profiles are wanted; what it returns waits for its end.
 func (b *bench) profile(s *scenario, sub *subject) func() {
-	if b.o.profiles == "" || sub.name != gateway {
+	if b.o.profiles == "" || sub.admin == "" {
 		return func() {}
 	}
 	seconds := max(1, int(b.o.duration.Seconds()))

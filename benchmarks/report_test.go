@@ -88,14 +88,15 @@ func TestMeasuresTheBareProxy(t *testing.T) {
 	}
 	b := &bench{o: o, self: os.Args[0], dir: t.TempDir(), running: map[string]*subject{}}
 	defer b.close()
-	if b.upstream, err = b.startUpstream(t.Context()); err != nil {
+	if b.upstream, err = b.startUpstream(t.Context(), "upstream"); err != nil {
 		t.Fatal(err)
 	}
-	b.running[direct] = &b.upstream
-	if b.running[bare], err = b.start(t.Context(), bare); err != nil {
+	if b.upstreamH2, err = b.startUpstream(t.Context(), "upstream-h2"); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range scenarios(o)[:7] {
+	streams := overH2("grpc.example", unary(16, 300, 0)) // on four connections
+	streams.path, streams.events = "/bench.Echo/stream-3-1ms", 3
+	for _, s := range append(scenarios(o)[:7], overH2("h2.example", plain(1<<10, 8, 0)), overH2("grpc.example", unary(40<<10, 8, 0)), streams) {
 		f, err := b.one(t.Context(), &s, bare)
 		if err != nil || f.Requests == 0 || f.Errors > 0 || f.CPU <= 0 || f.P50 <= 0 {
 			t.Errorf("%s: %+v, %v", s.Name, f, err)
@@ -105,7 +106,7 @@ func TestMeasuresTheBareProxy(t *testing.T) {
 
 // TestMain lets the test binary play the other parts, as the program itself does.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && (os.Args[1] == "upstream" || os.Args[1] == "proxy") {
+	if partOf(os.Args[1:]) != nil {
 		if err := run(os.Args[1:]); err != nil {
 			os.Exit(1)
 		}

@@ -19,6 +19,8 @@ type scenario struct {
 	GoalMemory float64
 
 	host        string // empty: that of the routes without stages
+	h2          bool   // by HTTP/2 on both sides
+	redis       bool   // limits are counted in Redis
 	path        string
 	body        []byte
 	conns       int
@@ -50,9 +52,26 @@ func scenarios(o *options) []scenario {
 		stage("guard", chat("chat", "", 32*kib, 32, 0)),
 		stage("all", chat("chat", "", 32*kib, 32, 8)),
 		stage("all", stream("stream/burst", "", 50, 0, 50, 0)),
+		inRedis("limits", chat("chat", "", 1*kib, 32, 0)),
+		inRedis("all", chat("chat", "", 1*kib, 32, 1.8)),
 		stream("translated-stream/burst", "anthropic/", 50, 0, 50, 0),
+		overH2("h2.example", plain(1*kib, 32, 1)),
+		overH2("grpc.example", unary(1*kib, 32, 1)),
 	}
 }
+
+// many are scenarios of so many open streams that they run only when they are asked for.
+func many(o *options) []scenario {
+	held := int(o.hold/openPace) + 2
+	h1 := idle(stream("open/h1", "", held, openPace, 9000, 0))
+	h1.GoalMemory = 24 << 10
+	h2 := overH2("grpc.example", idle(unary(16, 20000, 0)))
+	h2.Name, h2.path, h2.events, h2.pace = "open/grpc/conns=20000", fmt.Sprintf("/bench.Echo/stream-%d-%s", held, openPace), held, openPace
+	return []scenario{h1, h2}
+}
+
+// openPace is the time between two events of many open streams: at one a second the load generator itself would be what is measured.
+const openPace = 5 * time.Second
 
 func plain(size, conns int, goal float64) scenario {
 	return scenario{
@@ -64,7 +83,7 @@ func plain(size, conns int, goal float64) scenario {
 func chat(name, vendor string, prompt, conns int, goal float64) scenario {
 	return scenario{
 		Name: fmt.Sprintf("%s/prompt=%dKiB/conns=%d", name, prompt>>10, conns), Goal: goal, conns: conns,
-		path: chatPath, contentType: "application/json", body: chatBody(vendor+"whole", prompt, false),
+		path: chatPath, contentType: "application/json", body: chatBody(vendor+"gpt-4o", prompt, false),
 	}
 }
 
@@ -83,6 +102,28 @@ func stage(name string, s scenario) scenario {
 	return s
 }
 
+// inRedis is a stage whose limits are counted in Redis.
+func inRedis(name string, s scenario) scenario {
+	s = stage(name, s)
+	s.Name, s.redis = strings.Replace(s.Name, "with="+name, "with="+name+"+redis", 1), true
+	return s
+}
+
+// unary is a call of gRPC whose message comes back.
+func unary(size, conns int, goal float64) scenario {
+	message := append([]byte{0, 0, 0, byte(size >> 8), byte(size)}, strings.Repeat("x", size)...)
+	return scenario{
+		Name: fmt.Sprintf("grpc/unary=%dB/conns=%d", size, conns), Goal: goal, conns: conns,
+		path: "/bench.Echo/Unary", contentType: "application/grpc", body: message,
+	}
+}
+
+// overH2 is a scenario by HTTP/2, to a host whose backend speaks that, too.
+func overH2(host string, s scenario) scenario {
+	s.Name, s.host, s.h2 = "h2/"+s.Name, host, true
+	return s
+}
+
 func idle(s scenario) scenario {
 	s.memory, s.GoalMemory = true, 24<<10
 	return s
@@ -95,6 +136,22 @@ func (s *scenario) of(subjects []string) []string {
 	}
 	return subjects
 }
+
+// as names the process that plays a subject: some scenarios need another one.
+func (s *scenario) as(name string) string {
+	switch {
+	case s.h2 && name != gateway:
+		return name + h2Variant
+	case s.redis && name == gateway:
+		return name + redisVariant
+	}
+	return name
+}
+
+const (
+	h2Variant    = "-h2"
+	redisVariant = "-redis"
+)
 
 const chatPath = "/v1/chat/completions"
 
@@ -119,8 +176,12 @@ func chatBody(model string, prompt int, stream bool) []byte {
 // job is the scenario at one address.
 func (s *scenario) job(addr string, o *options) load.Job {
 	j := load.Job{
-		Addr: addr, Request: load.NewRequest(cmp.Or(s.host, "benchmark.example"), s.path, s.contentType, s.body), Conns: s.conns, Events: s.events,
-		Warm: o.warm, Duration: o.duration, Stagger: s.pace,
+		Addr: addr, Conns: s.conns, Events: s.events, Warm: o.warm, Duration: o.duration, Stagger: s.pace,
+	}
+	if host := cmp.Or(s.host, "benchmark.example"); s.h2 {
+		j.H2 = load.NewH2Request(host, s.path, s.contentType, s.body)
+	} else {
+		j.Request = load.NewRequest(host, s.path, s.contentType, s.body)
 	}
 	if s.memory {
 		j.Warm, j.Duration = 0, s.pace+time.Millisecond // one stream on each connection

@@ -27,7 +27,10 @@ func (o *options) soakFor(ctx context.Context) error {
 		return err
 	}
 	defer b.close()
-	sub := b.running[gateway]
+	sub, err := b.get(ctx, gateway)
+	if err != nil {
+		return err
+	}
 	long := *o
 	long.duration = o.soak
 	results := make([]*load.Result, 3)

@@ -30,16 +30,18 @@ type subject struct {
 
 // bench is the machinery: the upstream, and what stands in front of it.
 type bench struct {
-	o        *options
-	dir      string // for the gateway's configuration, and the program if it is built here
-	program  string // the gateway
-	self     string
-	upstream subject
+	o       *options
+	dir     string // for the gateway's configuration, and the program if it is built here
+	program string // the gateway
+	self    string
+	// upstream and upstreamH2 are the providers behind all.
+	upstream, upstreamH2 subject
+	redis                *process.Process // nil until it is needed
 	// subjects are the names of all; peers those of others by name, and missing those that are not installed.
 	subjects []string
 	peers    map[string]*peer
 	missing  []string
-	// running are the proxies that are measured again and again.
+	// running are those that are measured again and again, by the name of their process.
 	running map[string]*subject
 }
 
@@ -70,22 +72,33 @@ func newBench(ctx context.Context, o *options) (b *bench, err error) {
 			return b, err
 		}
 	}
-	if b.upstream, err = b.startUpstream(ctx); err != nil {
+	if b.upstream, err = b.startUpstream(ctx, "upstream"); err != nil {
 		return b, err
 	}
-	b.running[direct] = &b.upstream
-	for _, name := range b.subjects[1:] {
-		if b.running[name], err = b.start(ctx, name); err != nil {
-			return b, err
-		}
+	if b.upstreamH2, err = b.startUpstream(ctx, "upstream-h2"); err != nil {
+		return b, err
 	}
+	b.running[direct], b.running[direct+h2Variant] = &b.upstream, &b.upstreamH2
 	return b, nil
+}
+
+// get is a subject by the name of its process, started if it does not run yet.
+func (b *bench) get(ctx context.Context, name string) (*subject, error) {
+	if s := b.running[name]; s != nil {
+		return s, nil
+	}
+	s, err := b.start(ctx, name)
+	if err == nil {
+		b.running[name] = s
+	}
+	return s, err
 }
 
 func (b *bench) close() {
 	for _, s := range b.running {
 		s.proc.Stop()
 	}
+	b.redis.Stop()
 	os.RemoveAll(b.dir)
 }
 
@@ -99,12 +112,12 @@ func (b *bench) build(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) startUpstream(ctx context.Context) (s subject, err error) {
+func (b *bench) startUpstream(ctx context.Context, part string) (s subject, err error) {
 	if s.addr, err = freeAddr(); err != nil {
 		return s, err
 	}
 	s.name = direct
-	s.proc, err = process.Start(ctx, s.addr, b.self, "upstream", s.addr)
+	s.proc, err = process.Start(ctx, s.addr, b.self, part, s.addr)
 	return s, err
 }
 
@@ -117,20 +130,45 @@ func (b *bench) start(ctx context.Context, name string) (s *subject, err error) 
 	if s.addr, err = freeAddr(); err != nil {
 		return nil, err
 	}
-	if name == bare {
+	switch name {
+	case bare:
 		s.proc, err = process.Start(ctx, s.addr, b.self, "proxy", s.addr, b.upstream.addr)
-		return s, err
+	case bare + h2Variant:
+		s.proc, err = process.Start(ctx, s.addr, b.self, "proxy-h2", s.addr, b.upstreamH2.addr)
+	case gateway + redisVariant:
+		var url string
+		if url, err = b.startRedis(ctx); err == nil {
+			err = b.startGateway(ctx, s, "--redis", url)
+		}
+	default:
+		err = b.startGateway(ctx, s)
 	}
+	return s, err
+}
+
+// startGateway starts the gateway. The access log is on, as it is for users; standard output is not read.
+func (b *bench) startGateway(ctx context.Context, s *subject, more ...string) (err error) {
 	if s.admin, err = freeAddr(); err != nil {
-		return nil, err
+		return err
 	}
 	file, err := b.writeConfig(s.addr)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	// The access log is on, as it is for users; standard output is not read.
-	s.proc, err = process.Start(ctx, s.addr, b.program, "run", "-f", file, "--admin", s.admin)
-	return s, err
+	s.proc, err = process.Start(ctx, s.addr, b.program, append([]string{"run", "-f", file, "--admin", s.admin}, more...)...)
+	return err
+}
+
+// redisServer is the program that limits are counted in.
+const redisServer = "redis-server"
+
+func (b *bench) startRedis(ctx context.Context) (url string, err error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return "", err
+	}
+	b.redis, err = process.Start(ctx, addr, redisServer, "--bind", "127.0.0.1", "--port", portOf(addr), "--save", "", "--appendonly", "no", "--dir", b.dir)
+	return "redis://" + addr + "/0", err
 }
 
 //go:embed gateway.yaml
@@ -138,7 +176,7 @@ var gatewayYAML string
 
 func (b *bench) writeConfig(addr string) (string, error) {
 	name := filepath.Join(b.dir, "gateway-"+portOf(addr)+".yaml")
-	yaml := strings.NewReplacer("PORT", portOf(addr), "UPSTREAM", portOf(b.upstream.addr)).Replace(gatewayYAML)
+	yaml := strings.NewReplacer("PORT", portOf(addr), "UPSTREAM", portOf(b.upstream.addr), "UPH2", portOf(b.upstreamH2.addr)).Replace(gatewayYAML)
 	return name, os.WriteFile(name, []byte(yaml), 0o600)
 }
 

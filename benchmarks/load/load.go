@@ -14,10 +14,13 @@ import (
 
 // Job is what to ask, and how often.
 type Job struct {
-	// Addr is host:port; Request is a whole request as it is written.
+	// Addr is host:port; Request is a whole request of HTTP/1.1 as it is written.
 	Addr    string
 	Request []byte
-	// Conns is the number of connections; each has one request under way at a time.
+	// H2, if set, is asked in place of Request, by HTTP/2.
+	H2 *H2Request
+	// Conns is the number of requests under way at a time: over HTTP/1.1 each has a connection of its own, over HTTP/2 up to a hundred
+	// share one, and at least four connections are used.
 	Conns int
 	// Events is the number of stamped events (see package upstream) that each answer must hold; 0: it is not a stream.
 	Events int
@@ -54,9 +57,14 @@ func NewRequest(host, path, contentType string, body []byte) []byte {
 // single requests are in the result; an error of Run means that nothing could be measured.
 func Run(ctx context.Context, j Job, begin, end func()) (*Result, error) {
 	workers := make([]*worker, j.Conns)
+	shared := j.h2Clients()
 	for i := range workers {
-		workers[i] = &worker{job: &j, client: client{addr: j.Addr}, delay: j.Stagger * time.Duration(i) / time.Duration(j.Conns)}
-		defer workers[i].client.close()
+		w := &worker{job: &j, client: client{addr: j.Addr}, delay: j.Stagger * time.Duration(i) / time.Duration(j.Conns)}
+		if len(shared) > 0 {
+			w.h2 = shared[i%len(shared)]
+		}
+		workers[i] = w
+		defer w.close()
 	}
 	if j.Warm > 0 {
 		each(ctx, workers, j.Warm)
@@ -75,6 +83,20 @@ func Run(ctx context.Context, j Job, begin, end func()) (*Result, error) {
 	r := collect(workers)
 	r.Elapsed = elapsed
 	return r, ctx.Err()
+}
+
+// minH2 is how many connections of HTTP/2 are used at least, where there are as many workers.
+const minH2 = 4
+
+func (j *Job) h2Clients() []*h2Client {
+	if j.H2 == nil {
+		return nil
+	}
+	out := make([]*h2Client, min(j.Conns, max(minH2, (j.Conns+h2Streams-1)/h2Streams)))
+	for i := range out {
+		out[i] = &h2Client{addr: j.Addr, request: j.H2}
+	}
+	return out
 }
 
 // each lets the workers ask for a time.
@@ -108,6 +130,7 @@ func collect(ws []*worker) *Result {
 type worker struct {
 	job    *Job
 	client client
+	h2     *h2Client // nil: client is used
 	delay  time.Duration
 
 	latencies, first, delays []int64
@@ -128,17 +151,33 @@ func (w *worker) run(ctx context.Context, until time.Time) {
 	time.Sleep(w.delay)
 	for time.Now().Before(until) && ctx.Err() == nil && w.errors < giveUp {
 		if err := w.ask(); err != nil {
-			w.client.close()
+			w.client.close() // over HTTP/2 others may go on
 			w.errors++
 			w.err = err
 		}
 	}
 }
 
+func (w *worker) close() {
+	w.client.close()
+	if w.h2 != nil {
+		w.h2.close()
+	}
+}
+
+func (w *worker) do(s *scanner) error {
+	if w.h2 != nil {
+		return w.h2.do(s)
+	}
+	return w.client.do(w.job.Request, s)
+}
+
 // ask sends one request and reads its answer.
 func (w *worker) ask() error {
-	if err := w.client.open(); err != nil {
-		return err
+	if w.h2 == nil {
+		if err := w.client.open(); err != nil {
+			return err
+		}
 	}
 	start := time.Now()
 	kept := len(w.delays)
@@ -153,7 +192,7 @@ func (w *worker) ask() error {
 	if w.job.Events == 0 {
 		stamps.found = nil
 	}
-	err := w.client.do(w.job.Request, &stamps)
+	err := w.do(&stamps)
 	if n := len(w.delays) - kept; err == nil && n != w.job.Events {
 		err = fmt.Errorf("%d events in the answer, want %d", n, w.job.Events)
 	}

@@ -111,11 +111,15 @@ func (d *dialect) stream(w io.Writer, out []byte, p plan) ([]byte, error) {
 // appendEvent appends an event that was sent at t.
 func (d *dialect) appendEvent(dst []byte, t time.Time) []byte {
 	dst = append(dst, d.event...)
-	at := dst[len(dst)-len(d.event)+d.stamp:]
+	stamp(dst[len(dst)-len(d.event)+d.stamp:], t)
+	return dst
+}
+
+// stamp writes a time over the placeholder that b begins with.
+func stamp(b []byte, t time.Time) {
 	n := t.UnixNano()
 	for i := StampLen - 2; i >= 1; i-- {
-		at[i] = byte('0' + n%10)
+		b[i] = byte('0' + n%10)
 		n /= 10
 	}
-	return dst
 }
