@@ -116,8 +116,20 @@ func recycle(b []byte, most int) []byte {
 
 // freeRequest gives up the memory of a large request once it has been sent.
 func (c *call) freeRequest() {
+	c.up.Body = exchange.Body{}
 	c.encoded.Reset()
 	c.encoded.Body = recycle(c.encoded.Body, kept)
+}
+
+// lent is memory for requests that streams have sent: they may last for long, and others need it meanwhile.
+var lent = sync.Pool{New: func() any { return new([]byte) }}
+
+// lendRequest lets others have the memory of a request that has been sent.
+func (c *call) lendRequest() {
+	c.freeRequest()
+	b := c.encoded.Body
+	c.encoded.Body = nil
+	lent.Put(&b)
 }
 
 // next readies the next attempt: a target is picked and the request encoded for it. false: none is left, and verdict says
@@ -212,6 +224,9 @@ func (c *call) encode(t *target) error {
 	}
 	x.Usage, x.Finish, x.Dropped = ai.Usage{}, "", x.Dropped[:0]
 	c.encoded.Reset()
+	if c.encoded.Body == nil {
+		c.encoded.Body = (*lent.Get().(*[]byte))[:0]
+	}
 	if err := c.guardAttempt(t); err != nil {
 		return err
 	}

@@ -271,7 +271,7 @@ func (s *stream) flush(now time.Time) {
 func (s *stream) mark(now time.Time) {
 	if s.token.IsZero() {
 		if !s.up.Uploading {
-			s.freeRequest()
+			s.lendRequest()
 		}
 		s.x.Model.FirstToken = now.Sub(s.x.Start)
 		s.target.meter.FirstToken(s.x.Model.FirstToken)

@@ -12,7 +12,7 @@ var ErrTooLong = errors.New("a frame of the stream is longer than allowed")
 
 const (
 	// small is the size of a buffer at rest; most frames of language models have a few hundred bytes.
-	small = 4 << 10
+	small = 1 << 10
 	// large is from where a buffer is given back once its frame is gone.
 	large = 8 << 10
 	// DefaultMax is the limit where none is given.
