@@ -111,6 +111,10 @@ bench-peers: build ## bench with nginx, HAProxy and whatever else benchmarks/pee
 bench-many: build ## 9,000 open streams by HTTP/1.1, then 20,000 of gRPC, through the gateway and a bare proxy (four minutes, 20,000 descriptors)
 	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian -many
 
+.PHONY: bench-config
+bench-config: build ## how soon traffic shows the edit of one of 10,000 routes in a folder
+	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian -config
+
 .PHONY: bench-page
 bench-page: build ## bench, and write docs/benchmarks: a table and plots (a quarter of an hour; nothing else should run)
 	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian -page $(CURDIR)/docs/benchmarks

@@ -6,6 +6,7 @@
 //	go run . -results after.txt           a table, and a file for benchstat
 //	go run . -only 'chat' -rounds 7       some scenarios, more precisely
 //	go run . -many                        9,000 streams by HTTP/1.1 and 20,000 of gRPC, held for a while
+//	go run . -config                      one of 10,000 routes is edited
 //	benchstat before.txt after.txt
 //
 // fasthttp does not speak HTTP/2: there the bare proxy is that of Go's standard library. Limits in Redis need a redis-server on PATH.

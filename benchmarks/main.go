@@ -23,7 +23,7 @@ type options struct {
 	gateway, only, output, results, profiles, page, peers string
 	rounds, streams                                       int
 	warm, duration, hold, soak                            time.Duration
-	quick, many                                           bool
+	quick, many, config                                   bool
 }
 
 func main() {
@@ -87,6 +87,7 @@ func parse(args []string) (*options, error) {
 	f.DurationVar(&o.hold, "hold", 6*time.Second, "how long idle streams are held")
 	f.DurationVar(&o.soak, "soak", 0, "in place of all that: keep the gateway busy for so long, and see that its memory stays")
 	f.BoolVar(&o.many, "many", false, "in place of all that: open 9,000 streams by HTTP/1.1 and 20,000 of gRPC (20,000 descriptors for each process)")
+	f.BoolVar(&o.config, "config", false, "in place of all that: edit one of 10,000 routes, and see how soon traffic shows it")
 	f.BoolVar(&o.quick, "quick", false, "one round of short measurements, to see that it works")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -109,6 +110,9 @@ func parse(args []string) (*options, error) {
 func (o *options) run(ctx context.Context) error {
 	if o.soak > 0 {
 		return o.soakFor(ctx)
+	}
+	if o.config {
+		return o.configure(ctx)
 	}
 	list, err := o.scenarios()
 	if err != nil {
