@@ -117,7 +117,7 @@ bench-config: build ## how soon traffic shows the edit of one of 10,000 routes i
 
 .PHONY: bench-page
 bench-page: build ## bench, and write docs/benchmarks: a table and plots (a quarter of an hour; nothing else should run)
-	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian -page $(CURDIR)/docs/benchmarks
+	cd benchmarks && $(GO) run . -gateway $(CURDIR)/bin/nantian -peers . -page $(CURDIR)/docs/benchmarks
 
 .PHONY: soak
 SOAK ?= 10m

@@ -40,7 +40,9 @@ const pageHead = `# Figures
 Written by the benchmark itself; what each line means stands in [its documentation](../../benchmarks/doc.go). The gateway runs between a load generator
 and an upstream that answers at once, all three on one machine; a bare fasthttp proxy, which does nothing but forward, runs the same load in the same
 rounds, since figures of two machines, or of two hours, are not to be compared. CPU time is from the operating system. Goals that are missed stand here as
-they are.
+they are. Over HTTP/2 the bare proxy is that of Go's standard library, since fasthttp does not speak it.
+
+Beside it: [the parts by themselves](parts.md) (counting, JSON, prompt guards, limits), [the control plane](control-plane.md), [how peers are installed](peers.md).
 
 `
 

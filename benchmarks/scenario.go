@@ -44,6 +44,7 @@ func scenarios(o *options) []scenario {
 		stream("stream/burst", "", 50, 0, 50, 1.3),
 		stream("stream/paced=10ms", "", 50, 10*time.Millisecond, 50, 1.15),
 		idle(stream("idle", "", held, time.Second, o.streams, 0)),
+		chat("chat", "", 4*kib, 32, 0),
 		chat("translated", "anthropic/", 4*kib, 32, 0),
 		stage("limits", chat("chat", "", 1*kib, 32, 0)),
 		stage("guard", chat("chat", "", 1*kib, 32, 0)),

@@ -3,6 +3,7 @@ package llm
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/nantian-gw/nantian/ai"
@@ -40,5 +41,28 @@ func TestPlainChatsCountTheSame(t *testing.T) {
 	}
 	if plain == 0 {
 		t.Error("no plain chat was found")
+	}
+}
+
+// BenchmarkCount counts a chat of 32 KiB from its bytes, and decoded.
+func BenchmarkCount(b *testing.B) {
+	tokens := tokenizer.New()
+	tok, rules := tokens.ForModel("gpt-4o"), tokens.Rules("gpt-4o")
+	message := `{"role":"user","content":"` + strings.Repeat(`What somebody \"says\" who wants to know something.\n`, 80) + `"}`
+	body := []byte(`{"model":"gpt-4o","messages":[` + strings.Repeat(message+",", 7) + message + `]}`)
+	for _, plain := range []bool{true, false} {
+		b.Run(map[bool]string{true: "plain", false: "decoded"}[plain], func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				x := ai.Exchange{Op: ai.OpChat, Client: openai.Dialect{}}
+				x.Request.Raw = body
+				if plain {
+					countPlain(tok, &x)
+				} else if _, err := countAll(tok, rules, &x); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
