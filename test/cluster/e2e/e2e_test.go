@@ -65,6 +65,15 @@ spec:
         args: [simulate, --listen, ":9100"]
 `
 
+// modelAfter adds the model "after".
+const modelAfter = `
+apiVersion: gateway.nantian.dev/v1alpha1
+kind: AIBackend
+metadata: {name: models, namespace: NS}
+spec:
+  models: [{name: sim, targets: [{providerRef: {name: simulator}}]}, {name: after, targets: [{providerRef: {name: simulator}}]}]
+`
+
 // What a user applies is served at the Gateway's address; edits, mistakes and their repair show in traffic and conditions.
 func TestEdits(t *testing.T) {
 	ns := namespace(t)
@@ -206,13 +215,7 @@ func TestAPIServerIsAway(t *testing.T) {
 	if err := shared.StartAPIServer(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	apply(t, ns, `
-apiVersion: gateway.nantian.dev/v1alpha1
-kind: AIBackend
-metadata: {name: models, namespace: NS}
-spec:
-  models: [{name: sim, targets: [{providerRef: {name: simulator}}]}, {name: after, targets: [{providerRef: {name: simulator}}]}]
-`)
+	apply(t, ns, modelAfter)
 	answers(t, at, "after", 200)
 	mustServe(t, stop)
 }

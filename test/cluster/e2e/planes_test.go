@@ -206,13 +206,7 @@ func TestNewCA(t *testing.T) {
 		}
 		return err
 	})
-	apply(t, ns, `
-apiVersion: gateway.nantian.dev/v1alpha1
-kind: AIBackend
-metadata: {name: models, namespace: NS}
-spec:
-  models: [{name: sim, targets: [{providerRef: {name: simulator}}]}, {name: after, targets: [{providerRef: {name: simulator}}]}]
-`)
+	apply(t, ns, modelAfter)
 	answers(t, at, "after", 200)
 	mustServe(t, stop)
 	if after := pods(t, ns); !maps.Equal(before, after) {
