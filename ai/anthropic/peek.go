@@ -9,38 +9,47 @@ import (
 
 // Peek reads what routing needs. Clients of Anthropic always see usage in their streams.
 func (Dialect) Peek(op ai.Op, body []byte, r *ai.Request) error {
-	if err := jsonscan.Valid(body); err != nil {
-		return bad("", err.Error())
-	}
-	if body = jsonscan.Trim(body); jsonscan.Kind(body) != jsonscan.Object {
-		return bad("", "the body must be a JSON object")
-	}
 	r.WantsUsage = true
 	limited := op != ai.OpChat
-	for k, v := range jsonscan.Fields(body) {
-		var err error
-		switch string(k) {
-		case "model":
-			r.Model, err = needText(v)
-		case "max_tokens":
-			limited = true
-			r.MaxOutput, err = count(v)
-		case "stream":
-			r.Stream, err = flag(v)
-		case "metadata":
-			r.User, err = peekUser(v)
+	var wrong error
+	err := jsonscan.ValidMembers(body, func(k, v []byte) {
+		if wrong != nil {
+			return
 		}
-		if err != nil {
-			return ai.Under(err, string(k))
+		limited = limited || string(k) == "max_tokens"
+		if err := peekField(r, k, v); err != nil {
+			wrong = ai.Under(err, string(k))
 		}
+	})
+	if err != nil {
+		return bad("", err.Error())
+	}
+	if jsonscan.Kind(jsonscan.Trim(body)) != jsonscan.Object {
+		return bad("", "the body must be a JSON object")
 	}
 	switch {
+	case wrong != nil:
+		return wrong
 	case r.Model == "":
 		return bad("model", "this field is required")
 	case !limited:
 		return bad("max_tokens", "this field is required")
 	}
 	return nil
+}
+
+func peekField(r *ai.Request, key, v []byte) (err error) {
+	switch string(key) {
+	case "model":
+		r.Model, err = needText(v)
+	case "max_tokens":
+		r.MaxOutput, err = count(v)
+	case "stream":
+		r.Stream, err = flag(v)
+	case "metadata":
+		r.User, err = peekUser(v)
+	}
+	return err
 }
 
 func peekUser(metadata []byte) (string, error) {

@@ -27,9 +27,18 @@ func (e *SyntaxError) Error() string {
 // and a difference could be used to get round a policy: no key may stand twice in one object, however it is escaped; text is
 // valid UTF-8; nesting ends at MaxDepth. An escaped half of a surrogate pair (`"\ud83d"`) is accepted, since JavaScript
 // clients that cut strings send it; it reads as U+FFFD, as with encoding/json.
-func Valid(b []byte) error {
+func Valid(b []byte) error { return ValidMembers(b, nil) }
+
+// ValidMembers is Valid that yields the members of the text's object on the way, as Fields does: they are read once for both. What was
+// yielded before an error means nothing.
+func ValidMembers(b []byte, yield func(key, value []byte)) error {
 	c := checker{b: b}
-	i := c.value(c.space(0), 0)
+	i := c.space(0)
+	if i < len(b) && b[i] == '{' {
+		i = c.object(i+1, 1, yield)
+	} else {
+		i = c.value(i, 0)
+	}
 	if i >= 0 {
 		if i = c.space(i); i < len(b) {
 			i = c.fail(i, "text after the value")
@@ -80,7 +89,7 @@ func (c *checker) value(i, depth int) int {
 			return c.fail(i, fmt.Sprintf("nested deeper than %d", MaxDepth))
 		}
 		if x == '{' {
-			return c.object(i+1, depth+1)
+			return c.object(i+1, depth+1, nil)
 		}
 		return c.array(i+1, depth+1)
 	case x == '-' || isDigit(x):
@@ -95,20 +104,25 @@ func (c *checker) value(i, depth int) int {
 	return c.fail(i, "a value does not begin so")
 }
 
-func (c *checker) object(i, depth int) int {
+// object yields its members, if yield is not nil.
+func (c *checker) object(i, depth int, yield func(key, value []byte)) int {
 	if i = c.space(i); i < len(c.b) && c.b[i] == '}' {
 		return i + 1
 	}
 	var room [maxLinear]uint64
 	keys := room[:0] // hashes of the keys so far
 	for {
+		var m member
 		var h uint64
-		if i, h = c.key(i, keys); i < 0 {
+		if h = c.key(i, keys, &m); m.value < 0 {
 			return -1
 		}
 		keys = append(keys, h)
-		if i = c.value(c.space(i), depth); i < 0 {
+		if i = c.value(m.value, depth); i < 0 {
 			return -1
+		}
+		if yield != nil {
+			yield(m.name(c.b), c.b[m.value:i])
 		}
 		i = c.space(i)
 		switch {
@@ -122,23 +136,29 @@ func (c *checker) object(i, depth int) int {
 	}
 }
 
-// key reads a key, whose hash it answers, and its colon. It refuses one of keys unless they are many.
-func (c *checker) key(i int, keys []uint64) (int, uint64) {
+// key reads a key, whose hash it answers, and its colon, and says in m where it and its value begin; a value below 0 follows fail. It
+// refuses one of keys unless they are many.
+func (c *checker) key(i int, keys []uint64, m *member) uint64 {
+	m.value = -1
 	if i >= len(c.b) || c.b[i] != '"' {
-		return c.fail(i, "expected a key in quotes"), 0
+		c.fail(i, "expected a key in quotes")
+		return 0
 	}
-	end := c.str(i + 1)
-	if end < 0 {
-		return -1, 0
+	m.key, m.keyEnd = i, c.str(i+1)
+	if m.keyEnd < 0 {
+		return 0
 	}
-	h := maphash.Bytes(seed, keyOf(c.b[i:end]))
+	h := maphash.Bytes(seed, m.name(c.b))
 	if len(keys) < maxLinear && slices.Contains(keys, h) {
-		return c.fail(i, "a key stands twice in one object"), 0
+		c.fail(i, "a key stands twice in one object")
+		return 0
 	}
-	if i = c.space(end); i >= len(c.b) || c.b[i] != ':' {
-		return c.fail(i, "expected : after a key"), 0
+	if i = c.space(m.keyEnd); i >= len(c.b) || c.b[i] != ':' {
+		c.fail(i, "expected : after a key")
+		return 0
 	}
-	return i + 1, h
+	m.value = c.space(i + 1)
+	return h
 }
 
 // close ends an object at its brace.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -167,6 +168,29 @@ func FuzzValid(f *testing.F) {
 		err := Valid(b)
 		if (err == nil) != strict(b) {
 			t.Fatalf("%q: %v, want valid: %v", b, err, strict(b))
+		}
+	})
+}
+
+// FuzzValidMembers: what is yielded of a valid text is what Fields yields.
+func FuzzValidMembers(f *testing.F) {
+	for _, s := range []string{`{}`, `{"a":1,"b\u0061":{"c":[{"d":"e"}]} , "f" : "g"}`, `[{"a":1}]`, ` {"a" :null}`, `{"a":1}x`, `{"a":1,"a":2}`, `"x"`, ``} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var got, want []string
+		err := ValidMembers(b, func(k, v []byte) { got = append(got, string(k), string(v)) })
+		if valid := Valid(b); (valid == nil) != (err == nil) {
+			t.Fatalf("%q: %v, Valid says %v", b, err, valid)
+		}
+		if err != nil {
+			return
+		}
+		for k, v := range Fields(Trim(b)) {
+			want = append(want, string(k), string(v))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", b, got, want)
 		}
 	})
 }

@@ -7,22 +7,26 @@ import (
 
 // Peek reads what routing and limits need.
 func (Dialect) Peek(_ ai.Op, body []byte, r *ai.Request) error {
-	if err := jsonscan.Valid(body); err != nil {
+	r.Model, r.User = "", ""
+	r.Stream, r.WantsUsage = false, false
+	r.MaxOutput, r.N = 0, 0
+	var wrong error
+	err := jsonscan.ValidMembers(body, func(k, v []byte) {
+		if wrong != nil || jsonscan.IsNull(v) {
+			return
+		}
+		if err := peekField(r, k, v); err != nil {
+			wrong = ai.Under(err, string(k))
+		}
+	})
+	if err != nil {
 		return bad("", err.Error())
 	}
 	if err := object(jsonscan.Trim(body)); err != nil {
 		return bad("", "the body must be a JSON object")
 	}
-	r.Model, r.User = "", ""
-	r.Stream, r.WantsUsage = false, false
-	r.MaxOutput, r.N = 0, 0
-	for k, v := range jsonscan.Fields(body) {
-		if jsonscan.IsNull(v) {
-			continue
-		}
-		if err := peekField(r, k, v); err != nil {
-			return ai.Under(err, string(k))
-		}
+	if wrong != nil {
+		return wrong
 	}
 	if r.Model == "" {
 		return bad("model", required)
