@@ -46,7 +46,7 @@ func (o *options) measure(ctx context.Context, list []scenario) (*Report, error)
 	for round := range o.rounds {
 		for i := range list {
 			fmt.Fprintf(os.Stderr, "round %d of %d: %s\n", round+1, o.rounds, list[i].Name)
-			names := list[i].of(r.Subjects)
+			names := b.of(&list[i])
 			for n := range names {
 				name := names[(n+round)%len(names)]
 				f, err := b.one(ctx, &list[i], name)
@@ -88,7 +88,7 @@ func (b *bench) one(ctx context.Context, s *scenario, name string) (Figures, err
 	defer profile()
 	var before, after time.Duration
 	var beforeErr, afterErr error
-	res, err := load.Run(ctx, s.job(sub.addr, b.o),
+	res, err := load.Run(ctx, s.job(sub, b.o),
 		func() { before, beforeErr = sub.proc.CPU() },
 		func() { after, afterErr = sub.proc.CPU() })
 	if err := errors.Join(err, beforeErr, afterErr); err != nil {
@@ -132,7 +132,7 @@ func (b *bench) memory(ctx context.Context, s *scenario, name string) (Figures, 
 	}
 	defer sub.proc.Stop()
 	warm := s.short()
-	if _, err := load.Run(ctx, warm.job(sub.addr, b.o), func() {}, func() {}); err != nil {
+	if _, err := load.Run(ctx, warm.job(sub, b.o), func() {}, func() {}); err != nil {
 		return Figures{}, err
 	}
 	before, err := sub.proc.Memory()
@@ -144,7 +144,7 @@ func (b *bench) memory(ctx context.Context, s *scenario, name string) (Figures, 
 		n, _ := sub.proc.Memory()
 		during <- n
 	})
-	res, err := load.Run(ctx, s.job(sub.addr, b.o), func() {}, func() {})
+	res, err := load.Run(ctx, s.job(sub, b.o), func() {}, func() {})
 	if err != nil {
 		return Figures{}, err
 	}

@@ -174,15 +174,22 @@ func chatBody(model string, prompt int, stream bool) []byte {
 		`{"role":"system","content":"You are helpful and brief."},{"role":"user","content":"%s"}]}`, model, flag, text)
 }
 
-// job is the scenario at one address.
-func (s *scenario) job(addr string, o *options) load.Job {
+// kind is what adapters of peers call a scenario: the first word of its name.
+func (s *scenario) kind() string {
+	kind, _, _ := strings.Cut(s.Name, "/")
+	return kind
+}
+
+// job is the scenario at one subject.
+func (s *scenario) job(sub *subject, o *options) load.Job {
 	j := load.Job{
-		Addr: addr, Conns: s.conns, Events: s.events, Warm: o.warm, Duration: o.duration, Stagger: s.pace,
+		Addr: sub.addr, Conns: s.conns, Events: s.events, Warm: o.warm, Duration: o.duration, Stagger: s.pace,
 	}
 	if host := cmp.Or(s.host, "benchmark.example"); s.h2 {
 		j.H2 = load.NewH2Request(host, s.path, s.contentType, s.body)
 	} else {
-		j.Request = load.NewRequest(host, s.path, s.contentType, s.body)
+		path, fields, body := sub.peer.ask(s)
+		j.Request = load.NewRequest(host, path, s.contentType, body, fields...)
 	}
 	if s.memory {
 		j.Warm, j.Duration = 0, s.pace+time.Millisecond // one stream on each connection

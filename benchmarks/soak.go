@@ -39,7 +39,7 @@ func (o *options) soakFor(ctx context.Context) error {
 	for i, s := range []scenario{
 		stage("all", chat("chat", "", 4<<10, 8, 0)), stage("all", stream("stream", "", 50, 10*time.Millisecond, 50, 0)), chat("translated", "anthropic/", 4<<10, 4, 0),
 	} {
-		wg.Go(func() { results[i], errs[i] = load.Run(ctx, s.job(sub.addr, &long), func() {}, func() {}) })
+		wg.Go(func() { results[i], errs[i] = load.Run(ctx, s.job(sub, &long), func() {}, func() {}) })
 	}
 	memory, err := watch(ctx, sub, o.soak)
 	wg.Wait()

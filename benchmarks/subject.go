@@ -25,7 +25,9 @@ type subject struct {
 	name, addr string
 	// admin is the gateway's admin listener.
 	admin string
-	proc  *process.Process // nil for direct
+	// peer says how it is to be asked; nil: as the gateway is.
+	peer *peer
+	proc *process.Process // nil for direct
 }
 
 // bench is the machinery: the upstream, and what stands in front of it.

@@ -46,10 +46,14 @@ type Result struct {
 // Requests is the number of requests that were answered.
 func (r *Result) Requests() int { return len(r.Latencies) }
 
-// NewRequest is a POST of body with the fields that clients of model providers send.
-func NewRequest(host, path, contentType string, body []byte) []byte {
+// NewRequest is a POST of body with the fields that clients of model providers send, and more of them ("Name: value").
+func NewRequest(host, path, contentType string, body []byte, more ...string) []byte {
 	head := "POST " + path + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: nantian-benchmarks\r\nAccept: */*\r\n" +
-		"Authorization: Bearer benchmark\r\nContent-Type: " + contentType + "\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n"
+		"Authorization: Bearer benchmark\r\nContent-Type: " + contentType + "\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n"
+	for _, field := range more {
+		head += field + "\r\n"
+	}
+	head += "\r\n"
 	return append([]byte(head), body...)
 }
 

@@ -2,15 +2,12 @@
 package process
 
 import (
-	"bufio"
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -25,27 +22,42 @@ type Process struct {
 	stderr tail
 }
 
-// Start runs a program and waits until it accepts connections at addr. The program dies with ctx, and with its parent.
+// Program is what to start.
+type Program struct {
+	Path string
+	Args []string
+	// Env is added to the environment, as NAME=value.
+	Env []string
+	// Ready is how long it may take to accept connections; 0: 15 s.
+	Ready time.Duration
+}
+
+// Start runs a program that needs nothing but its arguments.
 func Start(ctx context.Context, addr, name string, args ...string) (*Process, error) {
-	p := &Process{cmd: exec.CommandContext(ctx, name, args...), exited: make(chan error, 1)}
-	p.cmd.Stderr = &p.stderr
+	return (&Program{Path: name, Args: args}).Start(ctx, addr)
+}
+
+// Start runs the program and waits until it accepts connections at addr. The program dies with ctx, and with its parent.
+func (g *Program) Start(ctx context.Context, addr string) (*Process, error) {
+	p := &Process{cmd: exec.CommandContext(ctx, g.Path, g.Args...), exited: make(chan error, 1)}
+	p.cmd.Stderr, p.cmd.Env = &p.stderr, append(os.Environ(), g.Env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
 	go func() { p.exited <- p.cmd.Wait() }()
-	if err := p.await(ctx, addr); err != nil {
+	if err := p.await(ctx, addr, cmp.Or(g.Ready, ready)); err != nil {
 		p.Stop()
-		return nil, fmt.Errorf("%s: %w\n%s", name, err, p.stderr.String())
+		return nil, fmt.Errorf("%s: %w\n%s", g.Path, err, p.stderr.String())
 	}
 	return p, nil
 }
 
-// ready is how long a program may take to accept connections.
+// ready is how long most programs may take to accept connections.
 const ready = 15 * time.Second
 
-func (p *Process) await(ctx context.Context, addr string) error {
-	ctx, cancel := context.WithTimeout(ctx, ready)
+func (p *Process) await(ctx context.Context, addr string, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	retry := time.NewTicker(20 * time.Millisecond)
 	defer retry.Stop()
@@ -64,11 +76,12 @@ func (p *Process) await(ctx context.Context, addr string) error {
 	}
 }
 
-// Stop ends the program: it may end well for 3 s. A nil Process is one that never began.
+// Stop ends the program: it may end well for 3 s, and what it has started is ended with it. A nil Process is one that never began.
 func (p *Process) Stop() {
 	if p == nil {
 		return
 	}
+	children := descendants(p.cmd.Process.Pid)[1:]
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.exited:
@@ -76,33 +89,9 @@ func (p *Process) Stop() {
 		p.cmd.Process.Kill()
 		<-p.exited
 	}
-}
-
-// CPU is the time that all threads of the program, ended ones too, have spent in user and system mode, to the nanosecond.
-func (p *Process) CPU() (time.Duration, error) {
-	var t unix.Timespec
-	// The clock of another process, as clock_getcpuclockid(3) makes it.
-	const schedClock = 2
-	if err := unix.ClockGettime(int32(^p.cmd.Process.Pid<<3|schedClock), &t); err != nil {
-		return 0, fmt.Errorf("CPU time of process %d: %w", p.cmd.Process.Pid, err)
+	for _, pid := range children {
+		unix.Kill(pid, unix.SIGKILL)
 	}
-	return time.Duration(t.Nano()), nil
-}
-
-// Memory is the resident memory of the program in bytes.
-func (p *Process) Memory() (int64, error) {
-	f, err := os.Open("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/status")
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if value, ok := strings.CutPrefix(s.Text(), "VmRSS:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(value, "kB")), 10, 64)
-			return kib << 10, err
-		}
-	}
-	return 0, errors.New("no VmRSS in " + f.Name())
 }
 
 // tail keeps the end of what is written to it.
