@@ -8,7 +8,6 @@ package grpcweb
 import (
 	"errors"
 	"io"
-	"net/url"
 	"strings"
 
 	"github.com/nantian-gw/nantian/gateway/exchange"
@@ -124,5 +123,5 @@ func (a *answer) broken(err error) ([]byte, error) {
 	}
 	a.ended = true
 	a.x.Note = "upstream: " + text
-	return a.x.WebEnd(exchange.Trailer{{Name: "grpc-status", Value: code}, {Name: "grpc-message", Value: url.PathEscape(text)}}), nil
+	return a.x.WebEnd(exchange.Trailer{{Name: "grpc-status", Value: code}, {Name: "grpc-message", Value: text}}), nil
 }
