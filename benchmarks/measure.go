@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/nantian-gw/nantian/benchmarks/load"
@@ -49,15 +50,35 @@ func (o *options) measure(ctx context.Context, list []scenario) (*Report, error)
 			names := b.of(&list[i])
 			for n := range names {
 				name := names[(n+round)%len(names)]
-				f, err := b.one(ctx, &list[i], name)
-				if err != nil {
-					return nil, fmt.Errorf("%s, %s: %w", list[i].Name, name, err)
+				if err := b.round(ctx, r, &list[i], i, name); err != nil {
+					return nil, err
 				}
-				r.add(i, name, f)
 			}
 		}
 	}
 	return r, nil
+}
+
+// round measures one subject once, for the report. A peer that fails is left out from then on: what others do is still worth knowing.
+func (b *bench) round(ctx context.Context, r *Report, s *scenario, i int, name string) error {
+	f, err := b.one(ctx, s, name)
+	if err == nil {
+		r.add(i, name, f)
+		return nil
+	}
+	err = fmt.Errorf("%s, %s: %w", s.Name, name, err)
+	if b.peers[name] == nil || ctx.Err() != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, err)
+	b.failed = append(b.failed, name)
+	if sub := b.running[name]; sub != nil {
+		sub.proc.Stop()
+		delete(b.running, name)
+	}
+	line, _, _ := strings.Cut(err.Error(), "\n") // what follows is the end of what the program said
+	r.Failed = append(r.Failed, line)
+	return nil
 }
 
 // possible leaves out scenarios whose programs are not installed.

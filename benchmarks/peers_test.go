@@ -63,6 +63,28 @@ func TestPeersAreAskedInTheirOwnWay(t *testing.T) {
 	}
 }
 
+// A program that does not serve must not cost what was measured of the others.
+func TestPeersThatFailAreLeftOut(t *testing.T) {
+	o, err := parse([]string{"-quick"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := &peer{Name: "broken", Program: "false"}
+	b := &bench{o: o, dir: t.TempDir(), running: map[string]*subject{}, subjects: []string{direct, bare, gateway, "broken"}, peers: map[string]*peer{"broken": broken}}
+	s := chat("chat", "", 1<<10, 1, 0)
+	r := newReport(b.subjects, []scenario{s})
+	if err := b.round(t.Context(), r, &s, 0, "broken"); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.of(&s); slices.Contains(got, "broken") {
+		t.Errorf("measured again: %q", got)
+	}
+	var out strings.Builder
+	if err := r.writeText(&out); err != nil || !strings.Contains(out.String(), "Left out from there on: "+s.Name+", broken: ") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
 func TestPeersDoOnlyWhatTheySay(t *testing.T) {
 	b := &bench{subjects: []string{direct, bare, gateway, "all", "chats"}, peers: map[string]*peer{
 		"all": {}, "chats": {Scenarios: []string{"chat", "stream"}},

@@ -15,10 +15,10 @@ import (
 	"github.com/nantian-gw/nantian/benchmarks/process"
 )
 
-// of are the subjects that can do a scenario.
+// of are the subjects that can do a scenario, and have not failed.
 func (b *bench) of(s *scenario) []string {
 	names := slices.Clone(s.of(b.subjects))
-	return slices.DeleteFunc(names, func(name string) bool { return !b.peers[name].does(s) })
+	return slices.DeleteFunc(names, func(name string) bool { return !b.peers[name].does(s) || slices.Contains(b.failed, name) })
 }
 
 // startPeer starts a peer.

@@ -13,9 +13,10 @@ import (
 // Report is everything that was measured, and where.
 type Report struct {
 	Machine Machine `json:"machine"`
-	// Subjects are in the order of the table; Missing are peers that are not here.
+	// Subjects are in the order of the table; Missing are peers that are not here, and Failed says which did not work, and why.
 	Subjects  []string   `json:"subjects"`
 	Missing   []string   `json:"missing,omitempty"`
+	Failed    []string   `json:"failed,omitempty"`
 	Scenarios []Measured `json:"scenarios"`
 }
 

@@ -39,10 +39,11 @@ type bench struct {
 	// upstream and upstreamH2 are the providers behind all.
 	upstream, upstreamH2 subject
 	redis                *process.Process // nil until it is needed
-	// subjects are the names of all; peers those of others by name, and missing those that are not installed.
+	// subjects are the names of all; peers those of others by name, missing those that are not installed, and failed those that do not work.
 	subjects []string
 	peers    map[string]*peer
 	missing  []string
+	failed   []string
 	// running are those that are measured again and again, by the name of their process.
 	running map[string]*subject
 }

@@ -17,6 +17,9 @@ func (r *Report) writeText(w io.Writer) error {
 	if len(r.Missing) > 0 {
 		fmt.Fprintf(w, "Left out, since not installed: %s.\n", strings.Join(r.Missing, ", "))
 	}
+	for _, why := range r.Failed {
+		fmt.Fprintf(w, "Left out from there on: %s.\n", why)
+	}
 	t := &table{tw: tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
 	t.requests(r)
 	t.streams(r)
