@@ -232,7 +232,7 @@ func TestGRPCWebBroken(t *testing.T) {
 			t.Errorf("%q, %q, %v, want %s", texts, trailer, err, want)
 		}
 	}
-	f(message, "grpc-message:the%20backend%20broke%20off grpc-status:14")
+	f(message, "grpc-message:the backend broke off grpc-status:14")
 	f(message[:len(message)-1], "")
 	f(message[:3], "")
 }
