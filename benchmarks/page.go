@@ -51,7 +51,7 @@ func (r *Report) markdown(w io.Writer, command string) error {
 	if err := r.writeText(&text); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s```sh\n%s\n```\n\n```text\n%s```\n\n![CPU time per request](cpu.png)\n\n![Time added to each event](events.png)\n", pageHead, command, strings.TrimLeft(text.String(), "\n"))
+	_, err := fmt.Fprintf(w, "%s```text\n%s\n```\n\n```text\n%s```\n\n![CPU time per request](cpu.png)\n\n![Time added to each event](events.png)\n", pageHead, command, strings.TrimLeft(text.String(), "\n"))
 	return err
 }
 
