@@ -21,7 +21,7 @@ func TestAllAdaptersAreRead(t *testing.T) {
 			t.Errorf("%s: nothing tells it the port to listen on", p.Name)
 		}
 	}
-	for _, want := range []string{"nginx", "haproxy", "caddy", "litellm", "portkey"} {
+	for _, want := range []string{"nginx", "haproxy", "caddy", "traefik", "traefik-fast", "litellm", "portkey"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("no adapter for %s in %q", want, names)
 		}
