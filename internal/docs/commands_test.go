@@ -28,7 +28,7 @@ func TestCommands(t *testing.T) {
 		if !strings.Contains(p.text, "```sh\n") || p.name == "CONTRIBUTING.md" {
 			continue
 		}
-		t.Run(strings.TrimSuffix(filepath.Base(p.name), ".md"), func(t *testing.T) { newShell(t).page(p) })
+		t.Run(strings.TrimSuffix(filepath.Base(p.name), ".md"), func(t *testing.T) { newShell(t, p.text).page(p) })
 	}
 }
 
@@ -48,10 +48,10 @@ type shell struct {
 // known are the ports that pages and examples use.
 var known = regexp.MustCompile(`\b(8080|8443|9100|3000|3001|15000)\b`)
 
-func newShell(t *testing.T) *shell {
+func newShell(t *testing.T, page string) *shell {
 	s := &shell{T: t, folder: t.TempDir(), ports: map[string]string{}, serving: map[string]*exec.Cmd{}}
 	for _, port := range []string{"8080", "8443", "9100", "3000", "3001", "15000"} {
-		s.ports[port] = freePort(t, s.ports)
+		s.ports[port] = freePort(t, page, s.ports)
 	}
 	s.must(os.Symlink(programs, filepath.Join(s.folder, "bin")))
 	s.copy("Makefile")
@@ -90,11 +90,12 @@ func (s *shell) copy(name string) {
 	s.must(os.WriteFile(filepath.Join(s.folder, name), text, 0o644))
 }
 
-// freePort finds a port below those that systems give to outgoing connections, and that is not taken already.
-func freePort(t *testing.T, taken map[string]string) string {
+// freePort finds a port below those that systems give to outgoing connections, that is not taken already, and that the page has
+// not as a number of something else (a limit of 20000 tokens), which fromFree would take for the port.
+func freePort(t *testing.T, page string, taken map[string]string) string {
 	for range 100 {
 		port := strconv.Itoa(20000 + rand.IntN(12000))
-		if slices.Contains(slices.Collect(maps.Values(taken)), port) {
+		if strings.Contains(page, port) || slices.Contains(slices.Collect(maps.Values(taken)), port) {
 			continue
 		}
 		if ln, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {

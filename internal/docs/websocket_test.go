@@ -10,7 +10,7 @@ import (
 
 // TestWebSocket sends a message through the example that docs/tasks/websocket.md shows the handshake of.
 func TestWebSocket(t *testing.T) {
-	s := newShell(t)
+	s := newShell(t, "")
 	s.run("go run ./examples/echo -listen 127.0.0.1:3000 -name chat")
 	s.run("bin/nantian run -f examples/websocket")
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
