@@ -19,10 +19,6 @@ import (
 	"github.com/nantian-gw/nantian/gateway/h1"
 )
 
-// patience is how long a call waits for its response before it asks for its client's context: what is answered sooner
-// never pays for the watch on the client's connection.
-const patience = 2 * time.Millisecond
-
 // h1Transport speaks HTTP/1.1 on fasthttp's codec, over connections of its own: fasthttp.HostClient gives half-read
 // responses to the next request, and cuts streams at an absolute timeout.
 type h1Transport struct {
@@ -70,7 +66,7 @@ func (t *h1Transport) RoundTrip(x Canceler, e *Endpoint, call *Call) error {
 		if err == nil {
 			return nil
 		}
-		if !reused || !err.stale || !replayable(call) {
+		if !reused || !err.stale || err.Sent && !replayable(call) {
 			return &err.Error
 		}
 	}
@@ -112,8 +108,8 @@ func (t *h1Transport) dial(x Canceler, e *Endpoint, limit time.Time) (*h1Conn, e
 		}
 		c.net = tc
 	}
-	c.look.at(raw)
 	c.onEnd = c.ended
+	c.watch(raw)
 	c.r = h1.NewReader(c.net)
 	return c, nil
 }
@@ -138,12 +134,12 @@ type h1Conn struct {
 	e    *Endpoint
 	cfg  *Config
 	r    h1.Reader
-	look look
+	turn turn
 
-	idleSince time.Time
-	writeBy   time.Time   // the write deadline, as last set
-	onEnd     func(error) // ended, made once
-	sending   upload      // memory for upload
+	idleSince       time.Time
+	readBy, writeBy time.Time   // the deadlines, as last set
+	onEnd           func(error) // ended, made once
+	sending         upload      // memory for upload
 
 	// Of the call in progress.
 	call     *Call
@@ -172,7 +168,11 @@ func (c *h1Conn) destroy() {
 
 func (c *h1Conn) roundTrip(x Canceler, call *Call) *callError {
 	c.call, c.canceler, c.ctx, c.disarm, c.upload, c.cut = call, x, nil, nil, nil, false
-	if err := c.send(call); err != nil {
+	if err := c.begin(); err == errStale {
+		c.call = nil
+		c.destroy()
+		return &stale
+	} else if err != nil {
 		return c.fail(err, true)
 	}
 	if err := c.receive(call); err != nil {
@@ -210,7 +210,9 @@ func (e *clientError) Unwrap() error { return e.err }
 // receive reads response heads until the final one.
 func (c *h1Conn) receive(call *Call) error {
 	deadline := c.headDeadline(call)
-	c.patient(deadline)
+	if c.ctx == nil && !deadline.IsZero() && deadline.Before(c.readBy) {
+		c.readUntil(deadline)
+	}
 	for interim := 0; interim < maxInterim; {
 		if err := c.r.ReadResponse(call.Resp, c.cfg.MaxResponseHead); err != nil {
 			if err := c.wait(err, deadline); err != nil {
@@ -250,23 +252,6 @@ func (c *h1Conn) wait(err error, deadline time.Time) error {
 	}
 	return err
 }
-
-// patient sets the first, short deadline of a wait.
-func (c *h1Conn) patient(deadline time.Time) {
-	if c.ctx == nil && c.r.Buffered() == 0 {
-		c.net.SetReadDeadline(earlier(time.Now().Add(patience), deadline))
-	}
-}
-
-// arm asks for the client's context, so that the call ends when the client leaves, and sets the real deadline.
-func (c *h1Conn) arm(deadline time.Time) error {
-	c.ctx = c.canceler.Context()
-	c.net.SetReadDeadline(deadline)
-	c.disarm = context.AfterFunc(c.ctx, func() { c.net.SetDeadline(past) })
-	return c.ctx.Err()
-}
-
-var past = time.Unix(1, 0)
 
 func (c *h1Conn) headDeadline(call *Call) time.Time {
 	if call.HeaderTimeout == 0 {

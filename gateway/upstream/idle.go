@@ -21,21 +21,8 @@ type idleConns struct {
 	sweep  *time.Timer
 }
 
-// get takes the connection that was used last and still lives; nil: there is none.
+// get takes the connection that was used last; nil: there is none.
 func (p *idleConns) get() *h1Conn {
-	for {
-		c := p.pop()
-		if c == nil {
-			return nil
-		}
-		if c.look.alive() {
-			return c
-		}
-		c.destroy()
-	}
-}
-
-func (p *idleConns) pop() *h1Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.conns)
@@ -50,7 +37,7 @@ func (p *idleConns) pop() *h1Conn {
 
 // put gives a connection back. It is closed when the endpoint is gone or has enough.
 func (p *idleConns) put(c *h1Conn) {
-	c.idleSince = time.Now()
+	c.idleSince, c.turn.used = time.Now(), true
 	p.mu.Lock()
 	full := p.closed || len(p.conns) >= maxIdle
 	if !full {

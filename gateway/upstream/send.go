@@ -32,7 +32,7 @@ func putWriteBuffer(buf *[]byte, b []byte) {
 	}
 }
 
-// send writes head and body. A failure to write is not final when the peer has answered already.
+// send writes head and body.
 func (c *h1Conn) send(call *Call) error {
 	buf := writeBuffers.Get().(*[]byte)
 	b := (*buf)[:0]
@@ -41,7 +41,7 @@ func (c *h1Conn) send(call *Call) error {
 		b = appendHead(b, call, int64(len(call.Body.Bytes)))
 		var err error
 		b, err = c.sendBytes(b, call.Body.Bytes)
-		return c.unlessAnswered(err)
+		return err
 	}
 	b = appendHead(b, call, call.Body.Length)
 	u := &c.sending
@@ -49,7 +49,7 @@ func (c *h1Conn) send(call *Call) error {
 	if n := call.Body.Length; n >= 0 && n <= duplexBody && call.Deadline.IsZero() {
 		c.upload = u
 		u.guarded(b)
-		return c.unlessAnswered(u.err)
+		return u.err
 	}
 	if err := c.write(b); err != nil {
 		return err
@@ -121,7 +121,7 @@ func (c *h1Conn) unlessAnswered(err error) error {
 		return err
 	}
 	c.cut = true
-	c.net.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	c.readUntil(time.Now().Add(100 * time.Millisecond))
 	if c.r.Wait() != nil {
 		return err
 	}

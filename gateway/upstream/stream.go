@@ -48,20 +48,29 @@ func (s *respStream) Next() ([]byte, error) {
 	return nil, s.err
 }
 
-// prepare sets the deadline of a wait, and the watch on the client. final says that its end is the end of the call.
+// prepare sets the deadline of a wait, and the watch on the client. final says that its end is the end of the call. A peer's
+// silence may last an eighth longer than asked, so that not every piece of a stream sets a deadline.
 func (s *respStream) prepare(c *h1Conn) (final bool) {
 	if c.ctx == nil {
 		c.arm(time.Time{})
 	}
-	limit := c.call.Deadline
-	if c.call.IdleTimeout > 0 {
-		limit = earlier(time.Now().Add(c.call.IdleTimeout), limit)
+	limit, slack := c.call.Deadline, time.Duration(0)
+	if idle := c.call.IdleTimeout; idle > 0 {
+		if silent := time.Now().Add(idle); limit.IsZero() || silent.Before(limit) {
+			limit, slack = silent, idle/8
+		}
 	}
-	c.net.SetReadDeadline(earlier(s.user, limit))
+	if final = s.user.IsZero() || !limit.IsZero() && limit.Before(s.user); !final {
+		limit, slack = s.user, 0
+	}
+	if late := c.readBy.Sub(limit); late >= 0 && late <= slack {
+		return final
+	}
+	c.readUntil(limit.Add(slack))
 	if c.clientGone() || c.uploadError() != nil { // the past that was set on their account must not be lost
-		c.net.SetReadDeadline(past)
+		c.readUntil(past)
 	}
-	return s.user.IsZero() || !limit.IsZero() && limit.Before(s.user)
+	return final
 }
 
 // broken is how the body ended that did not end well. It is never the os.ErrDeadlineExceeded after which Next may be
