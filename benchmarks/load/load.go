@@ -27,7 +27,8 @@ type Job struct {
 	// Warm is how long to ask before anything is measured. Duration is how long new requests begin; those under way are
 	// waited for, so that all that was begun is counted.
 	Warm, Duration time.Duration
-	// Stagger spreads the beginnings of the connections over a time, so that paced streams do not beat as one.
+	// Stagger spreads the beginnings of the connections over a time, and keeps each to its place in it with every request:
+	// paced streams would else begin to beat as one, some proxies' sooner than others', and a beat costs less than its parts.
 	Stagger time.Duration
 }
 
@@ -153,7 +154,10 @@ const giveUp = 100
 
 func (w *worker) run(ctx context.Context, until time.Time) {
 	time.Sleep(w.delay)
-	for time.Now().Before(until) && ctx.Err() == nil && w.errors < giveUp {
+	for first := time.Now(); time.Now().Before(until) && ctx.Err() == nil && w.errors < giveUp; {
+		if s := w.job.Stagger; s > 0 {
+			time.Sleep((s - time.Since(first)%s) % s)
+		}
 		if err := w.ask(); err != nil {
 			w.client.close() // over HTTP/2 others may go on
 			w.errors++

@@ -16,10 +16,9 @@ func (s *stream) follow(evs []ai.Event) (err error) {
 	return err
 }
 
-// cutAtLimit ends the stream if it has used what it may.
+// cutAtLimit ends the stream if it has used what it may. Only near the limit its tokens are counted.
 func (s *stream) cutAtLimit() *failure {
-	// No text has more tokens than bytes. Only near the limit they are counted.
-	most := s.running(s.tally.n + len(s.tally.text))
+	most := s.running(s.tally.most())
 	if s.part.Covers(most) && s.lease.Covers(s.used.Plus(most)) {
 		return nil
 	}

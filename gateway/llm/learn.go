@@ -45,7 +45,9 @@ func (s *stream) learnOutput() {
 	if u.Estimated || t.odd || t.tokens.Exact() || u.Reasoning > 0 || u.AudioOutput > 0 {
 		return
 	}
-	s.learn(approx.Output, t.total(), u.Output)
+	if l := s.h.llm; l.Calibration.Due(s.ax.Target.Model, approx.Output, l.Now()) {
+		s.learn(approx.Output, t.total(), u.Output)
+	}
 }
 
 func (c *call) learn(s approx.Side, estimated, reported int) {

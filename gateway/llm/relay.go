@@ -72,13 +72,13 @@ func (s *stream) open(err error) *failure {
 		return s.whole()
 	}
 	s.src.reset(s.up.RespBody, s.ax.Target.Provider.Framing())
-	s.state = frames
+	s.state, s.armed = frames, time.Time{}
 	return nil
 }
 
 // read passes on the frames that one wait brings.
 func (s *stream) read() (*failure, error) {
-	s.src.deadline(earlier(s.limit(), s.alarm()))
+	s.arm(earlier(s.limit(), s.alarm()))
 	fr, err := s.src.next(true)
 	now := time.Now()
 	if err == os.ErrDeadlineExceeded { // as it is: within an *upstream.Error it is final
@@ -102,8 +102,17 @@ func (s *stream) read() (*failure, error) {
 	return f, nil
 }
 
+// arm bounds the next wait. An end that comes too early costs one wait more, a new one for each event costs more than that.
+func (s *stream) arm(t time.Time) {
+	if s.armed.IsZero() || t.Before(s.armed) {
+		s.armed = t
+		s.src.deadline(t)
+	}
+}
+
 // silence is what a wait without a frame means.
 func (s *stream) silence(now time.Time) (*failure, error) {
+	s.armed = time.Time{}
 	switch {
 	case now.Before(s.limit()) && now.Before(s.alarm()):
 		return nil, nil

@@ -44,6 +44,8 @@ type stream struct {
 	// quiet is since when the client has heard nothing, last when the attempt last brought something, token when it last
 	// generated something.
 	quiet, last, token time.Time
+	// armed is the end of the wait that was set last.
+	armed time.Time
 	// grace is set when the time of the attempt is over; see limit.
 	grace time.Time
 }

@@ -11,20 +11,22 @@ import (
 )
 
 // countAt is how much generated text is gathered before it is counted, in bytes: a count of whole runs splits no token
-// but the last.
-const countAt = 1 << 10
+// but the last. Most answers are shorter, and what their providers report of them makes counting needless.
+const countAt = 4 << 10
 
 // tally counts the text of a stream as it comes, in little memory. It has one owner.
 type tally struct {
 	tokens tokenizer.Tokenizer
 	text   []byte
 	n      int
+	// peeked are the tokens of the first bytes of text, when peek counted them last.
+	peeked, bytes int
 	// odd says that a provider counts more than the text: reasoning that it shows in part, the framing of tool calls.
 	odd bool
 }
 
 func (t *tally) reset(tokens tokenizer.Tokenizer) {
-	t.tokens, t.text, t.n, t.odd = tokens, t.text[:0], 0, false
+	*t = tally{tokens: tokens, text: t.text[:0]}
 }
 
 func (t *tally) add(text []byte) {
@@ -41,7 +43,7 @@ func (t *tally) add(text []byte) {
 func (t *tally) settle() {
 	if len(t.text) > 0 {
 		t.n += t.tokens.Count(t.text)
-		t.text = t.text[:0]
+		t.text, t.peeked, t.bytes = t.text[:0], 0, 0
 	}
 }
 
@@ -69,7 +71,13 @@ func (t *tally) addEvents(evs []ai.Event) {
 }
 
 // peek counts what has been added until now, and leaves a run that may grow as it is.
-func (t *tally) peek() int { return t.n + t.tokens.Count(t.text) }
+func (t *tally) peek() int {
+	t.peeked, t.bytes = t.tokens.Count(t.text), len(t.text)
+	return t.n + t.peeked
+}
+
+// most is what peek cannot exceed: no text has more tokens than bytes.
+func (t *tally) most() int { return t.n + t.peeked + len(t.text) - t.bytes }
 
 // output estimates the tokens of a whole answer.
 func (l *LLM) output(x *ai.Exchange, c *ai.Completion) int {

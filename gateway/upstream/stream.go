@@ -54,6 +54,9 @@ func (s *respStream) prepare(c *h1Conn) (final bool) {
 	if c.ctx == nil {
 		c.arm(time.Time{})
 	}
+	if !s.user.IsZero() && s.user.Equal(c.readBy) {
+		return false
+	}
 	limit, slack := c.call.Deadline, time.Duration(0)
 	if idle := c.call.IdleTimeout; idle > 0 {
 		if silent := time.Now().Add(idle); limit.IsZero() || silent.Before(limit) {
