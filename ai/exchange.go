@@ -160,6 +160,16 @@ type HTTPRequest struct {
 	// Headers are beyond Content-Type: application/json, which every body has.
 	Headers []Header
 	Body    []byte
+	// Whole says that the body is Exchange.Request.Raw, byte for byte, and that nothing is in Body.
+	Whole bool
+}
+
+// Content is the body as it is sent.
+func (r *HTTPRequest) Content(x *Exchange) []byte {
+	if r.Whole {
+		return x.Request.Raw
+	}
+	return r.Body
 }
 
 // Header is one HTTP header field.

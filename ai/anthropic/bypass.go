@@ -15,8 +15,10 @@ func (Provider) ForwardRequest(x *ai.Exchange, out *ai.HTTPRequest) error {
 	head(x, out)
 	x.Dropped = x.Dropped[:0]
 	var room [128]byte
-	name := jsonscan.AppendQuoted(room[:0], x.Target.Model)
-	out.Body = jsonscan.AppendReplaced(out.Body, x.Request.Raw, "model", name)
+	edits := [1]jsonscan.Edit{{Key: "model", Value: jsonscan.AppendQuoted(room[:0], x.Target.Model)}}
+	if out.Whole = jsonscan.Holds(x.Request.Raw, &edits[0]); !out.Whole {
+		out.Body = jsonscan.AppendEdited(out.Body, x.Request.Raw, edits[:])
+	}
 	return nil
 }
 

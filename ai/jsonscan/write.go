@@ -1,6 +1,7 @@
 package jsonscan
 
 import (
+	"bytes"
 	"math"
 	"math/bits"
 	"strconv"
@@ -125,6 +126,9 @@ type Edit struct {
 	Key   string
 	Value []byte
 }
+
+// Holds says whether obj has the member of an edit with that very value, so that the edit would change nothing.
+func Holds(obj []byte, e *Edit) bool { return bytes.Equal(Get(obj, e.Key), e.Value) }
 
 // AppendReplaced appends obj with the value of a top-level member replaced, or the member added at the end; every other byte
 // stays as it was. What is no object is appended unchanged.

@@ -20,7 +20,8 @@ func (c *call) build() {
 	h.Set("User-Agent", c.h.llm.UserAgent)
 	// Answers are read here, so they must not be compressed.
 	h.Set("Accept-Encoding", "identity")
-	if len(c.encoded.Body) > 0 {
+	body := c.encoded.Content(&c.ax)
+	if len(body) > 0 {
 		h.Set("Content-Type", "application/json")
 	}
 	for i := range c.encoded.Headers {
@@ -39,7 +40,7 @@ func (c *call) build() {
 	c.began = time.Now()
 	c.up = upstream.Call{
 		Method: method(c.encoded.Method), Path: c.path, Query: c.query, HasQuery: len(c.query) > 0, Host: p.host,
-		Header: h, Body: exchange.BytesBody(c.encoded.Body), Resp: &c.resp, RespTrailer: &c.trail,
+		Header: h, Body: exchange.BytesBody(body), Resp: &c.resp, RespTrailer: &c.trail,
 		HeaderTimeout: p.firstByte, IdleTimeout: p.idle, Deadline: c.x.Deadline, Affinity: p.cluster.Affinity(c.x),
 	}
 }
