@@ -64,7 +64,13 @@ func (l *Limits) appendValue(b []byte, one *limit, k *xdsv1.LimitKey, s *Subject
 	case xdsv1.LimitKey_USER:
 		return append(b, s.User...), nil
 	case xdsv1.LimitKey_HEADER:
-		return append(b, bytes.Join(x.Req.PeekAll(k.GetName()), []byte(", "))...), nil
+		for i, v := range x.Req.PeekAll(k.GetName()) {
+			if i > 0 {
+				b = append(b, ", "...)
+			}
+			b = append(b, v...)
+		}
+		return b, nil
 	case xdsv1.LimitKey_ROUTE:
 		if x.Route != nil {
 			b = append(b, x.Route.Route...)

@@ -67,6 +67,29 @@ type Lease struct {
 	kept       *keeperShard
 	due        time.Time
 	next, prev *Lease
+
+	room room
+}
+
+// room holds the lists of a lease of few limits, so that they need no memory of their own.
+type room struct {
+	charges [2]charge
+	amounts [2]int64
+	of      [2]int
+	asked   [2]ratelimit.Charge
+	parts   [1]part
+	rest    [2]int64
+	last    [2]int
+	actual  [2]int64
+}
+
+// sized is a list of n zeros, in room if they fit.
+func sized[T any](room []T, n int) []T {
+	if n > len(room) {
+		return make([]T, n)
+	}
+	clear(room[:n])
+	return room[:n:n]
 }
 
 // charge is one bucket's part.
@@ -93,6 +116,7 @@ func (l *Limits) Reserve(set *Set, s *Subject, call Call, wait bool) (*Lease, *R
 		return nil, nil
 	}
 	ls := &Lease{l: l, cut: set.cut}
+	ls.parts = ls.room.parts[:0]
 	if set.tokens {
 		ls.model = l.learner.id("", s.Model)
 	}
@@ -132,8 +156,8 @@ func (l *Limits) reserve(ls *Lease, amounts []int64, s *Subject, wait bool) *Ref
 
 // charge lists the buckets that count the call, and how much of each it needs.
 func (ls *Lease) charge(set *Set, s *Subject, call Call) (amounts []int64, _ *Refusal) {
-	ls.charges = make([]charge, 0, len(set.limits))
-	amounts = make([]int64, 0, len(set.limits))
+	ls.charges = sized(ls.room.charges[:], len(set.limits))[:0]
+	amounts = sized(ls.room.amounts[:], len(set.limits))[:0]
 	for _, one := range set.limits {
 		if !one.counts(s.Model) || one.unit == xdsv1.LimitUnit_OUTPUT_TOKENS && call.MaxOutput() == 0 {
 			continue
@@ -195,7 +219,7 @@ func (ls *Lease) output(c *charge, call Call) int64 {
 
 // take reserves the amounts, all or none.
 func (ls *Lease) take(amounts []int64) *Refusal {
-	all := make([]int, len(ls.charges))
+	all := sized(ls.room.of[:], len(ls.charges))
 	for i := range all {
 		all[i] = i
 	}
@@ -226,11 +250,10 @@ func (ls *Lease) takeParts(of []int, amounts []int64) error {
 }
 
 func (ls *Lease) takePart(of []int, amounts []int64) error {
-	var room [8]ratelimit.Charge
-	charges := room[:0]
+	charges := sized(ls.room.asked[:], len(of))
 	for i, at := range of {
 		c := &ls.charges[at]
-		charges = append(charges, ratelimit.Charge{Bucket: c.limit.bucket(c.key), Amount: amounts[i]})
+		charges[i] = ratelimit.Charge{Bucket: c.limit.bucket(c.key), Amount: amounts[i]}
 	}
 	g, err := ls.store.Reserve(context.Background(), ls.l.id(), charges)
 	if err != nil {
@@ -248,19 +271,6 @@ func (ls *Lease) takePart(of []int, amounts []int64) error {
 	return nil
 }
 
-// free gives all parts back.
-func (ls *Lease) free() {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	for i := range ls.parts {
-		ls.store.Release(context.Background(), ls.parts[i].grant)
-	}
-	ls.parts = ls.parts[:0]
-	for i := range ls.charges {
-		ls.charges[i].held = 0
-	}
-}
-
 // extend keeps the reservations for another time to live. One that has expired is settled in full at the end.
 func (ls *Lease) extend() {
 	ls.mu.Lock()
@@ -268,81 +278,6 @@ func (ls *Lease) extend() {
 	for i := range ls.parts {
 		ls.store.Extend(context.Background(), ls.parts[i].grant)
 	}
-}
-
-// Settle replaces what was reserved by what was used, and learns from it.
-func (ls *Lease) Settle(u Usage) {
-	if !ls.end() {
-		return
-	}
-	ls.settle(u)
-	l := ls.l
-	if ls.model != 0 && u.Output > 0 {
-		l.learner.observe(ls.model, u.Output)
-	}
-	for i := range ls.charges {
-		c := &ls.charges[i]
-		used := c.limit.of(u)
-		c.limit.meter.Settled(used)
-		c.state.Remaining = max(0, c.state.Remaining+c.held-used)
-		if c.learn != 0 && u.Output > 0 {
-			l.learner.observe(c.learn, u.Output)
-		}
-		l.queues.wake(c.key)
-	}
-}
-
-// settle shares what was used out among the parts: each has what it reserved, the last of a charge what is above all.
-func (ls *Lease) settle(u Usage) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	rest := make([]int64, len(ls.charges))
-	last := make([]int, len(ls.charges))
-	for i := range ls.charges {
-		rest[i] = ls.charges[i].limit.of(u)
-	}
-	for n := range ls.parts {
-		for _, at := range ls.parts[n].of {
-			last[at] = n
-		}
-	}
-	for n := range ls.parts {
-		p := &ls.parts[n]
-		actual := make([]int64, len(p.of))
-		for i, at := range p.of {
-			actual[i] = rest[at]
-			if last[at] != n {
-				actual[i] = min(rest[at], p.amounts[i])
-			}
-			rest[at] -= actual[i]
-		}
-		if err := ls.store.Settle(context.Background(), p.grant, actual); err != nil {
-			ls.l.Log.Error("what a call used could not be counted", "error", err)
-		}
-	}
-	ls.parts = nil
-	ls.store.release()
-}
-
-// Release gives all that was reserved back: nothing was used.
-func (ls *Lease) Release() {
-	if !ls.end() {
-		return
-	}
-	ls.free()
-	ls.store.release()
-	for i := range ls.charges {
-		ls.l.queues.wake(ls.charges[i].key)
-	}
-}
-
-func (ls *Lease) end() bool {
-	if ls == nil || ls.ended {
-		return false
-	}
-	ls.ended = true
-	ls.l.leases.remove(ls)
-	return true
 }
 
 // Cuts says whether a stream may have to be ended at a limit of the lease.

@@ -302,10 +302,10 @@ func (c *call) showLimits(h *fasthttp.ResponseHeader) {
 	s.Merge(&part)
 	s.Merge(&c.shown)
 	if tokens, has := s.AllTokens(); has {
-		setOpenAI(h, "tokens", tokens)
+		tokensLeft.set(h, tokens)
 	}
 	if s.HasRequests() {
-		setOpenAI(h, "requests", s.Requests)
+		requestsLeft.set(h, s.Requests)
 	}
 	if c.ax.Client == nil || c.ax.Client.Schema() != ai.Anthropic {
 		return
@@ -324,11 +324,21 @@ func (c *call) showLimits(h *fasthttp.ResponseHeader) {
 	}
 }
 
-func setOpenAI(h *fasthttp.ResponseHeader, what string, s ratelimit.State) {
+// left are the names of OpenAI's fields for what is left of a limit, as fasthttp writes them.
+type left struct{ limit, remaining, reset []byte }
+
+var tokensLeft, requestsLeft = leftOf("Tokens"), leftOf("Requests")
+
+func leftOf(what string) left {
+	const prefix = "X-Ratelimit-"
+	return left{[]byte(prefix + "Limit-" + what), []byte(prefix + "Remaining-" + what), []byte(prefix + "Reset-" + what)}
+}
+
+func (l *left) set(h *fasthttp.ResponseHeader, s ratelimit.State) {
 	var room [20]byte
-	h.SetBytesV("X-Ratelimit-Limit-"+what, strconv.AppendInt(room[:0], s.Limit, 10))
-	h.SetBytesV("X-Ratelimit-Remaining-"+what, strconv.AppendInt(room[:0], s.Remaining, 10))
-	h.Set("X-Ratelimit-Reset-"+what, s.Reset.Round(time.Millisecond).String())
+	h.SetCanonical(l.limit, strconv.AppendInt(room[:0], s.Limit, 10))
+	h.SetCanonical(l.remaining, strconv.AppendInt(room[:0], s.Remaining, 10))
+	h.SetCanonical(l.reset, []byte(s.Reset.Round(time.Millisecond).String()))
 }
 
 func setAnthropic(h *fasthttp.ResponseHeader, what string, s *ratelimit.State, now time.Time) {
