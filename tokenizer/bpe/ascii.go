@@ -63,13 +63,15 @@ func quickO200k(x uint64) int {
 	case mayLeadWord:
 		from = 8
 	}
-	upperEnd := through(between(ascii, 'A', 'Z')&^x, from)
-	if upperEnd >= 64 {
-		return 0
-	}
-	end := through(between(ascii, 'a', 'z')&^x, upperEnd)
-	if end == from {
-		return quickSymbols(x, ascii)
+	lower := between(ascii, 'a', 'z') &^ x
+	end := through(lower, from)
+	if end == from { // most words have no capitals
+		if end = through(between(ascii, 'A', 'Z')&^x, from); end >= 64 {
+			return 0
+		}
+		if end = through(lower, end); end == from {
+			return quickSymbols(x, ascii)
+		}
 	}
 	if next := byte(x >> (end & 63)); end >= 64 || next >= 0x80 || next == '\'' {
 		return 0

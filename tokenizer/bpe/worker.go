@@ -37,13 +37,15 @@ const maxKept = 1 << 20 // bytes of text for which a worker keeps scratch for it
 // text returns the number of tokens of t, which is valid UTF-8.
 func (w *worker) text(t []byte) (n int) {
 	for i := 0; i < len(t); {
-		end := i
 		if i+8 <= len(t) {
-			end += w.quick(binary.LittleEndian.Uint64(t[i:]))
+			x := binary.LittleEndian.Uint64(t[i:])
+			if short := w.quick(x); short > 0 {
+				n += w.shortPiece(x, t[i:i+short])
+				i += short
+				continue
+			}
 		}
-		if end == i {
-			end = w.split(t, i)
-		}
+		end := w.split(t, i)
 		n += w.piece(t, i, end)
 		i = end
 	}
@@ -54,7 +56,7 @@ func (w *worker) text(t []byte) (n int) {
 func (w *worker) piece(t []byte, i, end int) int {
 	switch n := end - i; {
 	case n < 8:
-		return w.shortPiece(t, i, n)
+		return w.shortPiece(load8(t, i), t[i:end])
 	case n < 16:
 		return w.midPiece(t, i, n)
 	default:
@@ -62,13 +64,15 @@ func (w *worker) piece(t []byte, i, end int) int {
 	}
 }
 
-func (w *worker) shortPiece(t []byte, i, n int) int {
-	key := load8(t, i)&(1<<(8*n&63)-1) | uint64(n)<<lengthAt
+// shortPiece is piece for p of less than eight bytes, which are the first of x.
+func (w *worker) shortPiece(x uint64, p []byte) int {
+	n := len(p)
+	key := x&(1<<(8*n&63)-1) | uint64(n)<<lengthAt
 	e := &w.short[hash(key)>>(64-shortBits)]
 	if *e&^countMask == key {
 		return int(*e & countMask >> countAt)
 	}
-	count := w.count(t[i : i+n])
+	count := w.count(p)
 	*e = key | uint64(count)<<countAt
 	return count
 }
