@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/valyala/fasthttp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -39,7 +40,7 @@ type provider struct {
 	// base is the path that the vendor's own are appended to; empty or "/...".
 	base string
 	// fields are sent with every call: credentials and the headers of the AIProvider.
-	fields []ai.Header
+	fields []field
 	// secret is the credential, to keep it out of messages; empty: none is sent.
 	secret string
 	// passthrough forwards the client's credentials.
@@ -49,6 +50,13 @@ type provider struct {
 	models      []*xdsv1.ProviderModel
 
 	firstByte, idle, keepAlive time.Duration
+}
+
+// field is a header field, its name as fasthttp writes it.
+type field struct{ name, value []byte }
+
+func newField(name, value string) field {
+	return field{fasthttp.AppendNormalizedHeaderKey(nil, name), []byte(value)}
 }
 
 // schemas are those of the wire that are spoken here.
@@ -98,7 +106,7 @@ func (k *compiler) newProvider(m *xdsv1.Provider) (*provider, error) {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.GetHeaders())) {
-		p.fields = append(p.fields, ai.Header{Name: name, Value: m.GetHeaders()[name]})
+		p.fields = append(p.fields, newField(name, m.GetHeaders()[name]))
 	}
 	if err := k.locate(p, m); err != nil {
 		return nil, fmt.Errorf("endpoint: %w", err)
@@ -129,7 +137,7 @@ func (k *compiler) authenticate(p *provider, m *xdsv1.Provider, schema ai.Schema
 	if header == "" {
 		header, prefix = vendors.Credential(schema)
 	}
-	p.fields = append(p.fields, ai.Header{Name: header, Value: prefix + p.secret})
+	p.fields = append(p.fields, newField(header, prefix+p.secret))
 	return nil
 }
 

@@ -17,18 +17,18 @@ func (c *call) build() {
 	h := &c.head
 	h.Reset()
 	h.SetNoDefaultContentType(true)
-	h.Set("User-Agent", c.h.llm.UserAgent)
+	h.SetUserAgent(c.h.llm.UserAgent)
 	// Answers are read here, so they must not be compressed.
-	h.Set("Accept-Encoding", "identity")
+	h.SetCanonical(acceptEncoding, identity)
 	body := c.encoded.Content(&c.ax)
 	if len(body) > 0 {
-		h.Set("Content-Type", "application/json")
+		h.SetContentType(jsonType)
 	}
 	for i := range c.encoded.Headers {
 		h.Set(c.encoded.Headers[i].Name, c.encoded.Headers[i].Value)
 	}
 	for i := range p.fields {
-		h.Set(p.fields[i].Name, p.fields[i].Value)
+		h.SetCanonical(p.fields[i].name, p.fields[i].value)
 	}
 	c.path = append(append(c.path[:0], p.base...), c.encoded.Path...)
 	c.query = append(c.query[:0], c.encoded.Query...)
@@ -44,6 +44,8 @@ func (c *call) build() {
 		HeaderTimeout: p.firstByte, IdleTimeout: p.idle, Deadline: c.x.Deadline, Affinity: p.cluster.Affinity(c.x),
 	}
 }
+
+var acceptEncoding, identity = []byte("Accept-Encoding"), []byte("identity")
 
 var post, get = []byte("POST"), []byte("GET")
 
