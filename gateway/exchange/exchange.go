@@ -243,7 +243,7 @@ func (x *Exchange) clear() {
 }
 
 // Context ends when the client leaves or the exchange is released. The first call arms the watch on the client's
-// connection, which costs a system call: what is expected to end within a few milliseconds does without.
+// connection, which costs a system call: what is expected to end within some ten milliseconds does without.
 func (x *Exchange) Context() context.Context {
 	x.mu.Lock()
 	defer x.mu.Unlock()
