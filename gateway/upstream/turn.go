@@ -11,7 +11,7 @@ import (
 
 // patience is about how long a call waits for its response before it asks for its client's context: what is answered
 // sooner never pays for the watch on the client's connection.
-const patience = 20 * time.Millisecond
+const patience = 10 * time.Millisecond
 
 // turn is a call from the look at its connection to the first byte of the answer.
 type turn struct {
