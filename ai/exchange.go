@@ -1,5 +1,7 @@
 package ai
 
+import "github.com/nantian-gw/nantian/ai/jsonscan"
+
 // Schema names a vendor's wire format, as AIProvider.spec.schema spells it.
 type Schema string
 
@@ -159,9 +161,17 @@ type HTTPRequest struct {
 	Query  string // without "?"
 	// Headers are beyond Content-Type: application/json, which every body has.
 	Headers []Header
-	Body    []byte
+	// Body is memory of r. Whoever sends it asks for Content.
+	Body []byte
 	// Whole says that the body is Exchange.Request.Raw, byte for byte, and that nothing is in Body.
 	Whole bool
+}
+
+// Forward makes the body that of the client but for edits: a copy, unless they change nothing.
+func (r *HTTPRequest) Forward(x *Exchange, edits []jsonscan.Edit) {
+	if r.Whole = jsonscan.Holds(x.Request.Raw, edits); !r.Whole {
+		r.Body = jsonscan.AppendEdited(r.Body, x.Request.Raw, edits)
+	}
 }
 
 // Content is the body as it is sent.

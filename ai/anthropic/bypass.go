@@ -16,9 +16,7 @@ func (Provider) ForwardRequest(x *ai.Exchange, out *ai.HTTPRequest) error {
 	x.Dropped = x.Dropped[:0]
 	var room [128]byte
 	edits := [1]jsonscan.Edit{{Key: "model", Value: jsonscan.AppendQuoted(room[:0], x.Target.Model)}}
-	if out.Whole = jsonscan.Holds(x.Request.Raw, &edits[0]); !out.Whole {
-		out.Body = jsonscan.AppendEdited(out.Body, x.Request.Raw, edits[:])
-	}
+	out.Forward(x, edits[:])
 	return nil
 }
 

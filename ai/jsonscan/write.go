@@ -127,8 +127,15 @@ type Edit struct {
 	Value []byte
 }
 
-// Holds says whether obj has the member of an edit with that very value, so that the edit would change nothing.
-func Holds(obj []byte, e *Edit) bool { return bytes.Equal(Get(obj, e.Key), e.Value) }
+// Holds says whether obj has the members of all edits with those very values, so that they would change nothing.
+func Holds(obj []byte, edits []Edit) bool {
+	for i := range edits {
+		if !bytes.Equal(Get(obj, edits[i].Key), edits[i].Value) {
+			return false
+		}
+	}
+	return true
+}
 
 // AppendReplaced appends obj with the value of a top-level member replaced, or the member added at the end; every other byte
 // stays as it was. What is no object is appended unchanged.

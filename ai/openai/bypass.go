@@ -26,9 +26,7 @@ func (p Provider) ForwardRequest(x *ai.Exchange, out *ai.HTTPRequest) error {
 		edits[n] = jsonscan.Edit{Key: "stream_options", Value: streamOptions(x.Request.Raw)}
 		n++
 	}
-	if out.Whole = n == 1 && jsonscan.Holds(x.Request.Raw, &edits[0]); !out.Whole {
-		out.Body = jsonscan.AppendEdited(out.Body, x.Request.Raw, edits[:n])
-	}
+	out.Forward(x, edits[:n])
 	return nil
 }
 

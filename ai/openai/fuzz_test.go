@@ -40,11 +40,11 @@ func FuzzPeek(f *testing.F) {
 			t.Fatal(err)
 		}
 		var r ai.Request
-		if err := dialect.Peek(x.Op, out.Body, &r); err != nil {
-			t.Fatalf("%q became %q: %v", body, out.Body, err)
+		if err := dialect.Peek(x.Op, out.Content(x), &r); err != nil {
+			t.Fatalf("%q became %q: %v", body, out.Content(x), err)
 		}
 		if r.Model != x.Target.Model || r.Stream != x.Request.Stream || r.Stream && !r.WantsUsage {
-			t.Fatalf("%q became %q: %+v", body, out.Body, r)
+			t.Fatalf("%q became %q: %+v", body, out.Content(x), r)
 		}
 	})
 }

@@ -127,8 +127,8 @@ func (g *golden) request(body []byte) {
 	if err := g.p.ForwardRequest(x, &out); err != nil {
 		g.Fatal(err)
 	}
-	valid(g.T, out.Body)
-	g.want("forward_request.json", out.Body)
+	valid(g.T, out.Content(x))
+	g.want("forward_request.json", out.Content(x))
 }
 
 func (g *golden) http(out *ai.HTTPRequest) []byte {

@@ -218,7 +218,7 @@ func (v *drive) call() []byte {
 	for _, h := range v.out.Headers {
 		b = jsonscan.AppendQuoted(jsonscan.AppendKey(b, strings.ToLower(h.Name)), h.Value)
 	}
-	b = append(jsonscan.AppendKey(b, "body"), v.out.Body...)
+	b = append(jsonscan.AppendKey(b, "body"), v.out.Content(v.x)...)
 	return append(b, '}')
 }
 

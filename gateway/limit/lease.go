@@ -78,8 +78,6 @@ type room struct {
 	of      [2]int
 	asked   [2]ratelimit.Charge
 	parts   [1]part
-	rest    [2]int64
-	last    [2]int
 	actual  [2]int64
 }
 

@@ -28,8 +28,9 @@ func (ls *Lease) Settle(u Usage) {
 func (ls *Lease) settle(u Usage) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	rest := sized(ls.room.rest[:], len(ls.charges))
-	last := sized(ls.room.last[:], len(ls.charges))
+	var few [8]int64
+	var fewLast [8]int
+	rest, last := sized(few[:], len(ls.charges)), sized(fewLast[:], len(ls.charges))
 	for i := range ls.charges {
 		rest[i] = ls.charges[i].limit.of(u)
 	}

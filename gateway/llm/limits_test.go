@@ -429,3 +429,19 @@ func FuzzParsePrices(f *testing.F) {
 		}
 	})
 }
+
+// What a stream is told that it may have used at most is never less than what is counted, and near it after each count.
+func TestTallyBoundsWhatItHasNotCounted(t *testing.T) {
+	var y tally
+	y.reset(tokens.ForModel("gpt-4o"))
+	for n := range 400 {
+		y.add([]byte(" river runs, über 日本"[:1+n%20]))
+		most := y.most()
+		if n%7 > 0 {
+			continue
+		}
+		if got := y.peek(); got > most || y.most() != got {
+			t.Fatalf("%d: %d tokens, %d at most before they were counted, %d after that", n, got, most, y.most())
+		}
+	}
+}

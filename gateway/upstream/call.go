@@ -41,7 +41,7 @@ type Call struct {
 
 	// HeaderTimeout bounds the wait from the last byte of the request to the response head; 0: none.
 	HeaderTimeout time.Duration
-	// IdleTimeout bounds each wait for a piece of the response body; 0: none.
+	// IdleTimeout bounds each wait for a piece of the response body; 0: none. A wait may last an eighth longer.
 	IdleTimeout time.Duration
 	// Deadline bounds everything; zero: none.
 	Deadline time.Time

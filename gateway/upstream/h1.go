@@ -100,6 +100,11 @@ func (t *h1Transport) dial(x Canceler, e *Endpoint, limit time.Time) (*h1Conn, e
 		return nil, dialError(x, limit, err)
 	}
 	c := &h1Conn{net: raw, e: e, cfg: t.cfg}
+	c.onEnd, c.turn.step = c.ended, c.step
+	if c.turn.raw, err = raw.(syscall.Conn).SyscallConn(); err != nil {
+		raw.Close()
+		return nil, dialError(x, limit, err)
+	}
 	if t.cfg.TLS != nil {
 		tc := tls.Client(raw, t.cfg.TLS)
 		if err := tc.HandshakeContext(ctx); err != nil {
@@ -108,8 +113,6 @@ func (t *h1Transport) dial(x Canceler, e *Endpoint, limit time.Time) (*h1Conn, e
 		}
 		c.net = tc
 	}
-	c.onEnd = c.ended
-	c.watch(raw)
 	c.r = h1.NewReader(c.net)
 	return c, nil
 }
@@ -136,13 +139,14 @@ type h1Conn struct {
 	r    h1.Reader
 	turn turn
 
-	idleSince       time.Time
+	idleSince       time.Time   // zero before the first call has ended
 	readBy, writeBy time.Time   // the deadlines, as last set
 	onEnd           func(error) // ended, made once
 	sending         upload      // memory for upload
 
 	// Of the call in progress.
 	call     *Call
+	headBy   time.Time // when the head of the response must be there; zero: at any time
 	body     h1.Body
 	keep     bool
 	canceler Canceler
@@ -209,13 +213,9 @@ func (e *clientError) Unwrap() error { return e.err }
 
 // receive reads response heads until the final one.
 func (c *h1Conn) receive(call *Call) error {
-	deadline := c.headDeadline(call)
-	if c.ctx == nil && !deadline.IsZero() && deadline.Before(c.readBy) {
-		c.readUntil(deadline)
-	}
 	for interim := 0; interim < maxInterim; {
 		if err := c.r.ReadResponse(call.Resp, c.cfg.MaxResponseHead); err != nil {
-			if err := c.wait(err, deadline); err != nil {
+			if err := c.wait(err); err != nil {
 				return err
 			}
 			continue
@@ -240,9 +240,9 @@ func (c *h1Conn) receive(call *Call) error {
 const maxInterim = 256
 
 // wait goes on after the first, short deadline; any other error is final.
-func (c *h1Conn) wait(err error, deadline time.Time) error {
+func (c *h1Conn) wait(err error) error {
 	if isTimeout(err) && c.ctx == nil {
-		err = c.arm(deadline)
+		err = c.arm(c.headBy)
 	}
 	if broken := c.uploadError(); broken != nil {
 		return broken
@@ -253,6 +253,7 @@ func (c *h1Conn) wait(err error, deadline time.Time) error {
 	return err
 }
 
+// headDeadline is when the head of the response must be there, if the request has been sent now.
 func (c *h1Conn) headDeadline(call *Call) time.Time {
 	if call.HeaderTimeout == 0 {
 		return call.Deadline

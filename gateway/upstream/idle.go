@@ -37,7 +37,7 @@ func (p *idleConns) get() *h1Conn {
 
 // put gives a connection back. It is closed when the endpoint is gone or has enough.
 func (p *idleConns) put(c *h1Conn) {
-	c.idleSince, c.turn.used = time.Now(), true
+	c.idleSince = time.Now()
 	p.mu.Lock()
 	full := p.closed || len(p.conns) >= maxIdle
 	if !full {

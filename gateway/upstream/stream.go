@@ -48,14 +48,11 @@ func (s *respStream) Next() ([]byte, error) {
 	return nil, s.err
 }
 
-// prepare sets the deadline of a wait, and the watch on the client. final says that its end is the end of the call. A peer's
-// silence may last an eighth longer than asked, so that not every piece of a stream sets a deadline.
+// prepare sets the deadline of a wait, and the watch on the client. final says that its end is the end of the call. Of
+// IdleTimeout the deadline is a bit too late, so that not every piece of a stream sets a new one.
 func (s *respStream) prepare(c *h1Conn) (final bool) {
 	if c.ctx == nil {
 		c.arm(time.Time{})
-	}
-	if !s.user.IsZero() && s.user.Equal(c.readBy) {
-		return false
 	}
 	limit, slack := c.call.Deadline, time.Duration(0)
 	if idle := c.call.IdleTimeout; idle > 0 {

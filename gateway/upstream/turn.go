@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"syscall"
 	"time"
@@ -15,9 +14,8 @@ const patience = 10 * time.Millisecond
 
 // turn is a call from the look at its connection to the first byte of the answer.
 type turn struct {
-	raw   syscall.RawConn // the connection below TLS; nil: it is not a socket
+	raw   syscall.RawConn // the connection below TLS
 	step  func(fd uintptr) bool
-	used  bool // by a call before
 	begun bool
 	err   error // of sending
 }
@@ -28,23 +26,11 @@ var errStale = errors.New("the idle connection was not silent")
 
 var stale = callError{Error: Error{Reason: ReasonReset, Err: errStale}, stale: true}
 
-// watch prepares the turns of a connection; raw is the one below TLS.
-func (c *h1Conn) watch(raw net.Conn) {
-	if sc, ok := raw.(syscall.Conn); ok {
-		c.turn.raw, _ = sc.SyscallConn()
-	}
-	c.turn.step = c.step
-}
-
 // begin sends the request and waits for something to read. All of that is one wait of the poller, which forgets nothing that
 // comes after the look: a read that comes too early, which finds nothing, is never made.
 func (c *h1Conn) begin() error {
 	t := &c.turn
-	t.begun, t.err = t.raw == nil, nil
-	if t.begun {
-		t.err = c.send(c.call)
-	}
-	for !t.begun {
+	for t.begun, t.err = false, nil; !t.begun; {
 		if err := c.patient(c.call.Deadline); err != nil {
 			return err
 		}
@@ -61,15 +47,18 @@ func (c *h1Conn) begin() error {
 // step is called at first, and when there is something to read. The connection must not be read or closed in it.
 func (c *h1Conn) step(fd uintptr) (done bool) {
 	t := &c.turn
-	switch {
-	case t.begun:
+	if t.begun {
 		return true
-	case t.used && !silent(int(fd)):
-		t.err = errStale
-	default:
-		t.err = c.send(c.call)
 	}
 	t.begun = true
+	if used := !c.idleSince.IsZero(); used && !silent(int(fd)) {
+		t.err = errStale
+		return true
+	}
+	t.err = c.send(c.call)
+	if c.headBy = c.headDeadline(c.call); !c.headBy.IsZero() && c.headBy.Before(c.readBy) {
+		c.readUntil(c.headBy)
+	}
 	return t.err != nil
 }
 
